@@ -1,0 +1,125 @@
+"""The three ways in which a thing can fail, named by what to do about it.
+
+`Invalid`   the input is wrong: fix it. Carries the field's path and what was expected.
+`Refused`   final: the same bytes judged again give the same answer, so it may be remembered.
+`Undecided` the question could not be answered now. Never remembered, never a yes.
+
+Every edge (registry, keys, documents) translates foreign exceptions into one of these; nothing else is raised on purpose.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Why something failed, as a stable word: tests, metrics and JSON output rely on it, people read the message."""
+
+    # The input
+    INVALID_REFERENCE = "InvalidReference"
+    INVALID_KEY = "InvalidKey"
+    INVALID_POLICY = "InvalidPolicy"
+    INVALID_SETTINGS = "InvalidSettings"
+    INVALID_REVIEW = "InvalidReview"
+    INVALID_MANIFEST = "InvalidManifest"
+    INVALID_FILE = "InvalidFile"
+    NOT_SUPPORTED_YET = "NotSupportedYet"
+    # Documents from outside
+    MALFORMED = "Malformed"
+    AMBIGUOUS = "Ambiguous"
+    LIMIT_EXCEEDED = "LimitExceeded"
+    DIGEST_MISMATCH = "DigestMismatch"
+    # Evidence
+    NOT_FOUND = "NotFound"
+    SIGNATURE_INVALID = "SignatureInvalid"
+    WRONG_KEY = "WrongKey"
+    WRONG_DIGEST = "WrongDigest"
+    WRONG_PREDICATE_TYPE = "WrongPredicateType"
+    WRONG_PAYLOAD_TYPE = "WrongPayloadType"
+    WRONG_FORMAT = "WrongFormat"
+    WRONG_ANNOTATION = "WrongAnnotation"
+    REVOKED = "Revoked"
+    LOG_REQUIRED = "LogRequired"
+    # Requirements
+    NO_EVIDENCE = "NoEvidence"
+    THRESHOLD_NOT_MET = "ThresholdNotMet"
+    ROLE_NOT_MET = "RoleNotMet"
+    CONTENT_CONTRADICTS = "ContentContradicts"
+    DIGEST_NOT_LISTED = "DigestNotListed"
+    UNSIGNED_ALLOWED = "UnsignedAllowed"
+    UNMATCHED = "Unmatched"
+    # Not answered
+    UNREACHABLE = "Unreachable"
+    UNAUTHORIZED = "Unauthorized"
+    RATE_LIMITED = "RateLimited"
+    REGISTRY_ERROR = "RegistryError"
+    DEADLINE = "Deadline"
+    ADDRESS_NOT_ALLOWED = "AddressNotAllowed"
+    NAMESPACE_UNKNOWN = "NamespaceUnknown"
+    BUSY = "Busy"
+    INTERNAL = "Internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason, for a person (`message`, `expected`, `found`) and for a program (`code`).
+
+    `expected` and `found` are short phrases without trailing punctuation; what a foreign server said is quoted in `found`
+    and is sanitised where it is rendered, not here.
+    """
+
+    code: Code
+    message: str
+    expected: str = ""
+    found: str = ""
+
+    def __str__(self) -> str:
+        text = self.message
+        if self.expected:
+            text += f": expected {self.expected}"
+        if self.found:
+            text += f"; found {self.found}" if self.expected else f": found {self.found}"
+        return text
+
+
+class SigwardError(Exception):
+    """What all three share: a `Reason`."""
+
+    def __init__(self, code: Code, message: str, *, expected: str = "", found: str = "") -> None:
+        self.reason = Reason(code, message, expected, found)
+        super().__init__(str(self.reason))
+
+
+class Invalid(SigwardError):  # noqa: N818 - named by what to do, not by a suffix
+    """The input is wrong and must be fixed by whoever wrote it.
+
+    Args:
+        code: The stable word.
+        message: What is wrong.
+        field: Path of the field at fault (`spec.authorities[0].keys[0].pem`), empty where the whole input is meant.
+        expected: What would have been right.
+        found: What stood there.
+    """
+
+    def __init__(self, code: Code, message: str, *, field: str = "", expected: str = "", found: str = "") -> None:
+        self.field = field
+        super().__init__(code, f"{field}: {message}" if field else message, expected=expected, found=found)
+
+
+class Refused(SigwardError):  # noqa: N818 - the same
+    """Judged and found wanting; final for these bytes under this trust."""
+
+
+class Undecided(SigwardError):  # noqa: N818 - the same
+    """Not answered: a registry, root or namespace was out of reach, or time ran out.
+
+    Args:
+        code: The stable word.
+        message: What was being asked.
+        source: The host or object that did not answer, named to the person.
+        expected: What would have been right.
+        found: What came instead.
+    """
+
+    def __init__(self, code: Code, message: str, *, source: str = "", expected: str = "", found: str = "") -> None:
+        self.source = source
+        super().__init__(code, message, expected=expected, found=found)
