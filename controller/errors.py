@@ -106,7 +106,17 @@ class Invalid(SigwardError):  # noqa: N818 - named by what to do, not by a suffi
 
 
 class Refused(SigwardError):  # noqa: N818 - the same
-    """Judged and found wanting; final for these bytes under this trust."""
+    """Judged and found wanting; final for these bytes under this trust.
+
+    `predicate_type` is set where a statement's signature held and the statement is of that type, but says no about this
+    image: that is a failure of the attestation, not its absence.
+    """
+
+    def __init__(
+        self, code: Code, message: str, *, expected: str = "", found: str = "", predicate_type: str | None = None
+    ) -> None:
+        self.predicate_type = predicate_type
+        super().__init__(code, message, expected=expected, found=found)
 
 
 class Undecided(SigwardError):  # noqa: N818 - the same

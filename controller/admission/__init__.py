@@ -1,0 +1,1 @@
+"""AdmissionReviews taken apart and answered, without any I/O."""

@@ -1,0 +1,179 @@
+"""What a policy becomes once everything in it has been parsed."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from controller.errors import Reason
+from controller.evidence import Judge
+from controller.policy.selectors import Selector
+from controller.reference import Digest, ImagePattern, Repository
+
+
+class Mode(StrEnum):
+    """How strict a policy or a requirement can be."""
+
+    ENFORCE = "Enforce"
+    WARN = "Warn"
+    AUDIT = "Audit"
+
+
+class Effect(IntEnum):
+    """What a finding does to the request, in order of strictness."""
+
+    IGNORE = 0
+    AUDIT = 1
+    WARN = 2
+    DENY = 3
+
+
+CEILING: Mapping[Mode, Effect] = {Mode.ENFORCE: Effect.DENY, Mode.WARN: Effect.WARN, Mode.AUDIT: Effect.AUDIT}
+"""The strictest effect a mode can have."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyId:
+    """Which policy: `kind` is ClusterTrustPolicy (no namespace) or TrustPolicy."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a policy is about. A part that could not be read matches everything (design, rule 12).
+
+    `namespace` limits a TrustPolicy to its own; `namespace_selector` exists in cluster policies only.
+    """
+
+    images: tuple[ImagePattern, ...] | None
+    exclude_images: tuple[ImagePattern, ...] = ()
+    namespace: str = ""
+    namespace_selector: Selector | None = None
+    object_selector: Selector | None = None
+
+    def about(self, repository: Repository) -> bool:
+        """Whether the image's repository is matched and not excluded."""
+        if any(pattern.matches(repository) for pattern in self.exclude_images):
+            return False
+        return self.images is None or any(pattern.matches(repository) for pattern in self.images)
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A judge and the role it speaks for."""
+
+    judge: Judge
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """`signature`: at least `threshold` of the authorities `of` by distinct signers, and `per_role` of each role.
+
+    `of` holds indexes into the policy's authorities. `annotations` must all be among the signed ones.
+    """
+
+    of: tuple[int, ...]
+    threshold: int
+    per_role: Mapping[str, int]
+    annotations: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """`attestation`, and the statement half of `sbom`: one statement of one of the types, verified by one of `of`."""
+
+    of: tuple[int, ...]
+    predicate_types: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sbom(Attestation):
+    """`sbom`: its `formats` became predicate types; a version suffix (`…/v2.3`) of SPDX's counts as the type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """`digests`: the image is one of these."""
+
+    digests: frozenset[Digest]
+
+
+@dataclass(frozen=True, slots=True)
+class AllowUnsigned:
+    """`unsafeAllowUnsigned`: always passes and warns on every use."""
+
+    reason: str
+
+
+Rule = Signature | Attestation | Sbom | Digests | AllowUnsigned
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One item of `require`. `on_missing` and `on_failure` are already cut at the ceiling of both modes."""
+
+    name: str
+    rule: Rule
+    on_missing: Effect
+    on_failure: Effect
+    ceiling: Effect
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """Digests that are denied and signers (`key:sha256:…`) that are no longer believed."""
+
+    digests: frozenset[Digest] = frozenset()
+    signers: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.digests or self.signers)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPolicy:
+    """A policy ready to judge.
+
+    Where `broken` is set the policy did not compile: it still applies to its `scope` and fails there in its own mode.
+    `on_unavailable` is the effect of an undecided requirement, cut at the policy's ceiling. `wants` says what evidence the
+    requirements can use.
+    """
+
+    id: PolicyId
+    mode: Mode
+    scope: Scope
+    on_unavailable: Effect = Effect.DENY
+    authorities: tuple[Authority, ...] = ()
+    requirements: tuple[Requirement, ...] = ()
+    revoked: Revoked = Revoked()
+    broken: Reason | None = None
+
+    @property
+    def is_cluster(self) -> bool:
+        """Only cluster policies count as coverage and may revoke in every mode."""
+        return self.id.kind == "ClusterTrustPolicy"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a request judges by, immutable. `number` grows with each; `fingerprint` is equal on equal replicas.
+
+    `namespaces` holds the labels of namespaces known without asking anybody.
+    """
+
+    number: int
+    policies: tuple[CompiledPolicy, ...]
+    fingerprint: str
+    namespaces: Mapping[str, Mapping[str, str]]
+
+    @staticmethod
+    def fingerprint_of(parts: tuple[str, ...]) -> str:
+        """Hash of the parts in sorted order: the same set gives the same fingerprint, whatever order it came in."""
+        return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]

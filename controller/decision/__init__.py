@@ -1,0 +1,1 @@
+"""From facts to a verdict: requirements, quorum, combination, and the report that explains them. No I/O."""

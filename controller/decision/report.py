@@ -1,0 +1,99 @@
+"""The whole explanation of one image's verdict, from policy down to each check."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controller.compile.compiled import Effect, Mode, PolicyId
+from controller.errors import Reason
+from controller.reference import Digest, Reference
+
+
+class Verdict(StrEnum):
+    """What happens to the request because of one image. `Audit` and `Warn` admit."""
+
+    ALLOW = "Allow"
+    AUDIT = "Audit"
+    WARN = "Warn"
+    DENY = "Deny"
+
+
+class Outcome(StrEnum):
+    """What became of one requirement."""
+
+    PASS = "Pass"  # noqa: S105 - an outcome, not a secret
+    MISSING = "Missing"
+    FAILED = "Failed"
+    UNDECIDED = "Undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One authority's judgement of one piece of evidence.
+
+    `reason` is None where it was proved; then `signer` names who signed.
+    """
+
+    authority: str
+    expected: str
+    evidence: str
+    format: str
+    signer: str = ""
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequirementResult:
+    """One requirement: what was expected, what was found, and each check behind it. `effect` is IGNORE on Pass."""
+
+    name: str
+    kind: str
+    outcome: Outcome
+    effect: Effect
+    reason: Reason | None = None
+    checks: tuple[Check, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyResult:
+    """One policy's judgement. `reason` is set where the policy as a whole failed (broken, revoked digest, no digest)."""
+
+    policy: PolicyId
+    mode: Mode
+    effect: Effect
+    requirements: tuple[RequirementResult, ...] = ()
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The image as the object names it: text, JSON pointer, and the container's name (empty for volumes and commands)."""
+
+    image: str
+    pointer: str
+    container: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One image's verdict and why.
+
+    `reference` is None where the text is no reference; `digest` is None where it was not resolved (not needed, or failed).
+    `reason` speaks for the whole where no policy does (invalid reference, unmatched image, registry out of reach).
+    `stale` says that evidence from before the registry went away was used. `cached_until` bounds how long the same answer
+    may be given again (POSIX seconds, 0 = not at all).
+    """
+
+    named: Named
+    verdict: Verdict
+    reference: Reference | None = None
+    digest: Digest | None = None
+    policies: tuple[PolicyResult, ...] = ()
+    reason: Reason | None = None
+    stale: bool = False
+    cached_until: float = 0.0
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the verdict rests on something that could not be answered."""
+        return any(r.outcome is Outcome.UNDECIDED for p in self.policies for r in p.requirements)

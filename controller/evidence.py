@@ -1,0 +1,222 @@
+"""What was found about an image, and what was proved: two types, on purpose.
+
+`Evidence` is bytes somebody stored beside an image, taken apart by `formats/` and believed by nobody. `Verified` is a fact
+about one digest that a judge in `verify/` established under one authority; nothing else makes one, and nothing else allows.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+from controller.reference import Digest, Repository
+
+COSIGN_SIGN_PREDICATE: Final = "https://sigstore.dev/cosign/sign/v1"
+"""Predicate type of the statement that is an image *signature* (cosign 3); no other predicate meets `signature`."""
+
+_NO_ANNOTATIONS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Format(StrEnum):
+    """The container a piece of evidence came in."""
+
+    COSIGN_SIGNATURE = "cosign signature"
+    COSIGN_ATTESTATION = "cosign attestation"
+    BUNDLE = "sigstore bundle"
+    NOTATION = "notation signature"
+    SIMPLE_SIGNING = "openpgp signature"
+
+
+class Claim(StrEnum):
+    """What a verified piece says: `signature` ("this image is ours") or `attestation` (a statement with a predicate)."""
+
+    SIGNATURE = "signature"
+    ATTESTATION = "attestation"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a piece was found.
+
+    `place` is for people: `tag sha256-….sig, layer 2` or `referrer sha256:…`. `manifest` is the digest of the manifest that
+    names the piece.
+    """
+
+    repository: Repository
+    manifest: Digest
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.repository} {self.place}"
+
+
+@dataclass(frozen=True, slots=True)
+class SimpleSigning:
+    """A simple-signing claim and one signature over exactly its bytes (cosign SIGNATURE_SPEC)."""
+
+    payload: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeSignature:
+    """One signature of a DSSE envelope; `keyid` is an unauthenticated hint (DSSE protocol, "keyid")."""
+
+    keyid: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A DSSE envelope, decoded. The signatures are over PAE(payload_type, payload)."""
+
+    payload_type: str
+    payload: bytes
+    signatures: tuple[EnvelopeSignature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSignature:
+    """A signature directly over the image manifest's bytes (sigstore_common.proto, MessageSignature).
+
+    `digest` is what the bundle says it signed: a hint. `artifact` holds the manifest's bytes once the pipeline fetched them,
+    for algorithms that sign the message and not its hash.
+    """
+
+    algorithm: str
+    digest: bytes
+    signature: bytes
+    artifact: bytes | None = None
+
+
+Content = SimpleSigning | Envelope | MessageSignature
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What travels beside a signature to help verify it. All of it is a hint until a judge proved it.
+
+    `certificate` and `chain` are the bytes as found (DER or PEM), `log_entries` and `timestamps` the raw entries.
+    """
+
+    key_hint: str = ""
+    certificate: bytes = b""
+    chain: tuple[bytes, ...] = ()
+    log_entries: tuple[bytes, ...] = ()
+    timestamps: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One piece found beside an image.
+
+    `id` addresses everything a judge may read (content, material, format), so that a verdict remembered under it can never
+    be a verdict on other bytes. `annotations` are the unsigned ones of layer and manifest, for display.
+    """
+
+    id: str
+    format: Format
+    origin: Origin
+    content: Content
+    material: Material = field(default_factory=Material)
+    annotations: Mapping[str, str] = _NO_ANNOTATIONS
+    size: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        form: Format,
+        origin: Origin,
+        content: Content,
+        material: Material,
+        annotations: Mapping[str, str] = _NO_ANNOTATIONS,
+    ) -> "Evidence":
+        """Make a piece and address it by its content."""
+        parts = (*_parts(content), *_material_parts(material))
+        state = hashlib.sha256(form.encode())
+        for part in parts:  # each part with its length in front, so that no two lists of parts hash alike
+            state.update(len(part).to_bytes(8, "big"))
+            state.update(part)
+        return cls(state.hexdigest(), form, origin, content, material, annotations, sum(map(len, parts)))
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signed, in the form that quorum counts (design, rule 5).
+
+    `id` is equal for two signatures of one signer: `key:sha256:<hex of SPKI>` for keys. `name` is for people.
+    """
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A fact: `signer`, whom `authority` trusts, says `claim` about `digest`. Made in `verify/` only.
+
+    `predicate` is the decoded predicate of an attestation (JSON value), `annotations` the signed ones of a signature.
+    `valid_until` (POSIX seconds) is the earliest time at which the fact must be judged again.
+    """
+
+    digest: Digest
+    authority: str
+    signer: Signer
+    claim: Claim
+    evidence: str
+    origin: Origin
+    format: Format
+    predicate_type: str = ""
+    predicate: Any = None
+    annotations: Mapping[str, str] = _NO_ANNOTATIONS
+    valid_until: float = math.inf
+
+
+class Judge(Protocol):
+    """One authority, ready to judge. `fingerprint` changes when, and only when, anything it would believe changes."""
+
+    @property
+    def name(self) -> str:
+        """The authority's name in its policy."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of everything this judge trusts."""
+
+    @property
+    def description(self) -> str:
+        """Whom it trusts, for people: `key SHA256:ab12…`."""
+
+    def judge(self, evidence: Evidence, subject: Digest, now: float) -> tuple[Verified, ...]:
+        """Judge one piece of evidence about `subject` at `now` (POSIX seconds); one fact per distinct signer, at least one.
+
+        Raises:
+            Refused: Not proved, and why. `Refused.predicate_type` is set where the signature held but the statement is about
+                something else.
+            Undecided: What the authority trusts could not be loaded.
+        """
+
+
+def _parts(content: Content) -> tuple[bytes, ...]:
+    match content:
+        case SimpleSigning(payload, signature):
+            return (payload, signature)
+        case Envelope(payload_type, payload, signatures):
+            return (payload_type.encode(), payload, *(part for s in signatures for part in (s.keyid.encode(), s.signature)))
+        case MessageSignature(algorithm, digest, signature, artifact):
+            return (algorithm.encode(), digest, signature, artifact or b"")
+
+
+def _material_parts(material: Material) -> tuple[bytes, ...]:
+    return (
+        material.key_hint.encode(),
+        material.certificate,
+        len(material.chain).to_bytes(4, "big"),
+        *material.chain,
+        len(material.log_entries).to_bytes(4, "big"),
+        *material.log_entries,
+        *material.timestamps,
+    )

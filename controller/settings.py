@@ -1,0 +1,194 @@
+"""Cluster facts: one settings file, every limit by name.
+
+Times are seconds, sizes bytes, unless a name says otherwise. An unknown key is an error: a misspelt limit must not be
+silently the default.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from controller.errors import Code, Invalid
+
+_UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+KIB: Final = 1024
+MIB: Final = 1024 * 1024
+
+
+def duration(value: object) -> object:
+    """Read a Go duration (`1h30m`, `250ms`, `0`) as seconds; numbers pass unchanged.
+
+    Raises:
+        ValueError: For any other text.
+    """
+    if not isinstance(value, str):
+        return value.total_seconds() if isinstance(value, timedelta) else value
+    rest, total = value.strip(), 0.0
+    if rest == "0":
+        return 0.0
+    while rest:
+        digits = len(rest) - len(rest.lstrip("0123456789."))
+        unit = next((name for name in ("ns", "us", "µs", "ms", "s", "m", "h") if rest[digits:].startswith(name)), "")
+        if not digits or not unit or rest[:digits].count(".") > 1 or rest[:digits] == ".":
+            raise ValueError(f"expected a duration such as 30s, 10m or 720h, found {value[:40]!r}")
+        total += float(rest[:digits]) * _UNITS[unit]
+        rest = rest[digits + len(unit) :]
+    if value.strip() == "":
+        raise ValueError("expected a duration such as 30s, 10m or 720h, found nothing")
+    return total
+
+
+Seconds = Annotated[float, BeforeValidator(duration), Field(ge=0, le=10 * 365 * 86400)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, validate_by_name=True)
+
+
+class Unmatched(StrEnum):
+    """What happens to an image that no cluster policy is about."""
+
+    ALLOW = "Allow"
+    WARN = "Warn"
+    DENY = "Deny"
+
+
+class Limits(_Part):
+    """Every count, size and wait that the outside world could stretch."""
+
+    review_bytes: int = Field(default=8 * MIB, description="Longest AdmissionReview read.")
+    images_per_object: int = Field(default=512, description="Images one object may name.")
+    object_depth: int = Field(default=64, description="Deepest nesting of an AdmissionReview.")
+    request_timeout: Seconds = Field(default=10.0, description="Deadline where the call names none.")
+    deadline_margin: Seconds = Field(default=0.5, description="Kept back from the API server's timeout for the way home.")
+    requests_in_flight: int = Field(
+        default=2048, description="Admission calls judged at once; further ones are answered busy."
+    )
+
+    manifest_bytes: int = Field(default=4 * MIB, description="Longest manifest or index (OCI distribution asks for 4 MiB).")
+    manifest_layers: int = Field(default=256, description="Layers, or manifests of an index, that are looked at.")
+    signatures_per_image: int = Field(default=64, description="Signature layers read from one cosign tag.")
+    attestations_per_image: int = Field(default=64, description="Attestation layers read from one cosign tag.")
+    referrers_per_image: int = Field(default=128, description="Referrers of one image that are read.")
+    referrer_entries: int = Field(default=4096, description="Referrers of one image that are listed.")
+    referrer_pages: int = Field(default=16, description="Pages of one referrers listing.")
+    signature_bytes: int = Field(
+        default=256 * KIB, description="Longest signature payload or keyless bundle of a signature."
+    )
+    attestation_bytes: int = Field(default=64 * MIB, description="Longest attestation envelope.")
+    evidence_bytes_per_image: int = Field(default=128 * MIB, description="All evidence of one image together.")
+    annotation_bytes: int = Field(default=64 * KIB, description="Longest annotation read from a layer.")
+    envelope_signatures: int = Field(default=16, description="Signatures of one DSSE envelope that are tried.")
+    subjects_per_statement: int = Field(default=1024, description="Subjects of one in-toto statement.")
+    log_entries_per_bundle: int = Field(default=16, description="Log entries, and timestamps, of one bundle.")
+    certificates_per_chain: int = Field(default=16, description="Certificates of one chain.")
+    error_body_bytes: int = Field(default=16 * KIB, description="What is read of a registry's error answer.")
+    token_bytes: int = Field(default=64 * KIB, description="Longest answer of a token service.")
+    headers_bytes: int = Field(default=16 * KIB, description="Longest header field of an answer.")
+    redirects: int = Field(default=5, description="Redirects followed for one blob.")
+    payload_bytes_in_flight: int = Field(
+        default=256 * MIB, description="Payload bytes held by lookups under way, all together."
+    )
+    large_payload_bytes: int = Field(default=256 * KIB, description="Payloads above it are judged in the thread pool.")
+
+    connect_timeout: Seconds = Field(default=3.0, description="One connection to a registry.")
+    read_timeout: Seconds = Field(default=10.0, description="Silence of a registry in the middle of an answer.")
+    lookup_timeout: Seconds = Field(default=60.0, description="One cold lookup, callers or not.")
+    lookups_in_flight: int = Field(default=512, description="Cold lookups at once; further ones are answered busy.")
+    requests_per_registry: int = Field(default=32, description="Requests to one registry at once.")
+    retries: int = Field(default=3, description="Repetitions after 429, 5xx or a broken connection.")
+    retry_base: Seconds = Field(default=0.1, description="First pause before a repetition; doubled, with jitter.")
+    retry_after_longest: Seconds = Field(default=5.0, description="Longest Retry-After that is waited for.")
+
+    policy_file_bytes: int = Field(default=4 * MIB, description="Longest policy file.")
+    policies: int = Field(default=1000, description="Cluster policies.")
+    policies_per_namespace: int = Field(default=50, description="TrustPolicies of one namespace.")
+    connection_age: Seconds = Field(default=120.0, description="A keep-alive connection is closed after it, with jitter.")
+    drain: Seconds = Field(default=15.0, description="How long requests under way may take after a stop signal.")
+
+
+class CacheSettings(_Part):
+    """How long settled answers are kept (design, section 7)."""
+
+    tag_ttl: Seconds = Field(default=60.0, description="tag -> digest; 0 asks every time.")
+    evidence_ttl: Seconds = Field(default=600.0, description="Evidence that passes every policy asked.")
+    refusal_ttl: Seconds = Field(default=20.0, description="Evidence that does not: sign, deploy, attest, deploy must work.")
+    max_stale: Seconds = Field(default=86400.0, description="How old evidence may be used while its registry is away.")
+    entries: int = Field(default=20000, description="Images remembered.")
+    verdicts: int = Field(default=200000, description="Single judgements remembered.")
+    bytes: int = Field(default=96 * MIB, description="Memory of remembered evidence.")
+    payload_kept_bytes: int = Field(
+        default=64 * KIB, description="Longer payloads are dropped after judging; facts are kept."
+    )
+
+
+class RegistrySettings(_Part):
+    """How one registry is reached. Keyed by its host (with port) in `registries`."""
+
+    ca_file: Path | None = Field(default=None, description="PEM bundle trusted for this registry, beside the system's.")
+    insecure: bool = Field(default=False, description="Plain HTTP is allowed. Signatures still protect what is admitted.")
+    private_address: bool = Field(
+        default=False, description="The host may resolve to a private, loopback or link-local address."
+    )
+    mirrors: tuple[str, ...] = Field(default=(), description="Hosts asked first, in order, for the same repositories.")
+    token_realms: tuple[str, ...] = Field(
+        default=(), description="Hosts of token services elsewhere that may see credentials."
+    )
+
+
+class ImagePath(_Part):
+    """Where a custom kind keeps a pod template (`/spec/template`) or a pod spec."""
+
+    group: str = Field(description="API group, empty for core.")
+    kind: str = Field(description="Kind, as in the object.")
+    template: str = Field(description="JSON pointer to a pod template (an object with metadata and spec).")
+
+
+class Settings(_Part):
+    """The file given as `--config`; the chart renders it."""
+
+    unmatched_images: Unmatched = Field(default=Unmatched.ALLOW, description="Images that no cluster policy is about.")
+    limits: Limits = Field(default_factory=Limits)
+    cache: CacheSettings = Field(default_factory=CacheSettings)
+    registries: dict[str, RegistrySettings] = Field(default_factory=dict)
+    remap: dict[str, str] = Field(default_factory=dict, description="Mirror repository prefix -> canonical prefix.")
+    image_paths: tuple[ImagePath, ...] = Field(default=(), description="Custom kinds with pod templates.")
+    docker_config: Path | None = Field(default=None, description="docker config.json with the controller's own credentials.")
+    mutate: bool = Field(default=True, description="Pin digests at /mutate.")
+    client_ca_file: Path | None = Field(
+        default=None, description="CA of the API server's client certificate, where it has one."
+    )
+
+
+def load(path: Path) -> Settings:
+    """Read a settings file (YAML or JSON, camelCase keys).
+
+    Raises:
+        Invalid: `InvalidSettings`, naming the key and what was expected.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise Invalid(Code.INVALID_SETTINGS, f"settings file {path.name} cannot be read: {error}") from None
+    return parse({} if document is None else document, path.name)
+
+
+def parse(document: Any, name: str = "settings") -> Settings:
+    """Validate a decoded settings document.
+
+    Raises:
+        Invalid: `InvalidSettings`.
+    """
+    if not isinstance(document, dict):
+        raise Invalid(Code.INVALID_SETTINGS, f"{name} must be a mapping", found=type(document).__name__)
+    try:
+        return Settings.model_validate(document, by_alias=True, by_name=False)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise Invalid(Code.INVALID_SETTINGS, first["msg"], field=field, found=repr(first.get("input"))[:80]) from None
