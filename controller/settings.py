@@ -156,7 +156,6 @@ class Settings(_Part):
     limits: Limits = Field(default_factory=Limits)
     cache: CacheSettings = Field(default_factory=CacheSettings)
     registries: dict[str, RegistrySettings] = Field(default_factory=dict)
-    remap: dict[str, str] = Field(default_factory=dict, description="Mirror repository prefix -> canonical prefix.")
     image_paths: tuple[ImagePath, ...] = Field(default=(), description="Custom kinds with pod templates.")
     docker_config: Path | None = Field(default=None, description="docker config.json with the controller's own credentials.")
     mutate: bool = Field(default=True, description="Pin digests at /mutate.")
