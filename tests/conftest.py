@@ -1,0 +1,40 @@
+"""What every test stands on: where it may connect to, and a running registry."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_socket
+
+from controller.demo.images import ImageBuilder
+from controller.demo.registry import EmbeddedRegistry
+from controller.demo.signer import Signer
+
+_WITHOUT_NETWORK = frozenset({"unit", "property"})
+_ROOT = Path(__file__).parent
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Unit and property tests open no socket; the others reach this machine only. pytest-socket lifts it after each test."""
+    if item.path.relative_to(_ROOT).parts[0] in _WITHOUT_NETWORK:
+        # asyncio's own wake-up pair is a Unix socket.
+        pytest_socket.disable_socket(allow_unix_socket=True)
+    else:
+        pytest_socket.socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[EmbeddedRegistry]:
+    async with EmbeddedRegistry() as running:
+        yield running
+
+
+@pytest.fixture
+def images(registry: EmbeddedRegistry) -> ImageBuilder:
+    return ImageBuilder(registry)
+
+
+@pytest.fixture
+def signer(registry: EmbeddedRegistry) -> Signer:
+    return Signer(registry)
