@@ -9,6 +9,7 @@ import pytest_socket
 from controller.demo.images import ImageBuilder
 from controller.demo.registry import EmbeddedRegistry
 from controller.demo.signer import Signer
+from tests.fakes.registry import FaultyRegistry
 
 _WITHOUT_NETWORK = frozenset({"unit", "property"})
 _ROOT = Path(__file__).parent
@@ -38,3 +39,9 @@ def images(registry: EmbeddedRegistry) -> ImageBuilder:
 @pytest.fixture
 def signer(registry: EmbeddedRegistry) -> Signer:
     return Signer(registry)
+
+
+@pytest.fixture
+async def faulty_registry() -> AsyncIterator[FaultyRegistry]:
+    async with FaultyRegistry() as running:
+        yield running
