@@ -16,6 +16,7 @@ from controller.errors import Code, Refused
 MAX_DEPTH: Final = 64
 """Levels of nesting; an image manifest needs five, an SBOM about ten."""
 
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPE: Final = re.compile(rb"\\\\.", re.DOTALL)
 _STRING: Final = re.compile(rb'"[^"]*"')
 _NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
@@ -39,7 +40,10 @@ def read_json(raw: bytes, what: str, *, limit: int, max_depth: int = MAX_DEPTH, 
         raise Refused(Code.LIMIT_EXCEEDED, f"{what} is too long", expected=f"at most {limit} bytes", found=str(len(raw)))
     _check_depth(raw, what, max_depth)
     try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=_folded if fold_names else _unique, **_NUMBERS)
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_folded if fold_names else _unique, **_NUMBERS)
+        if _SURROGATE.search(raw):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone one cannot be encoded, and no text holds one
+        return value
     except Refused as error:
         raise Refused(error.reason.code, f"{what}: {error.reason.message}", found=error.reason.found) from None
     except (ValueError, RecursionError) as error:

@@ -269,10 +269,23 @@ def _check_pattern(value: str) -> None:
         why = "'**' stands in the path, not in the registry, and '***' means nothing"
     elif "*" not in registry and not _is_registry(registry):
         why = f"the registry must be written: docker.io/{'' if '/' in value else 'library/'}{value}"
-    elif registry in _ALIASES or registry.endswith(":443"):
-        why = f"would never match; write {Reference.parse(f'{registry}/x').repository.registry}"
+    else:
+        why = _why_never(registry, value[len(registry) + 1 :])
     if why:
         raise Invalid(Code.INVALID_REFERENCE, f"image pattern {value[:160]!r}: {why}")
+
+
+def _why_never(registry: str, path: str) -> str:
+    """Why no canonical name can match: such a policy would cover nothing and nobody would notice."""
+    if "*" not in registry:
+        canonical = Reference.parse(f"{registry}/x/x").repository.registry
+        if canonical != registry:
+            return f"would never match; write {canonical}"
+    if registry == DEFAULT_REGISTRY and "/" not in path and "**" not in path:
+        return f"would never match; write {DEFAULT_REGISTRY}/library/{path}"
+    if not all("*" in segment or _COMPONENT.fullmatch(segment) for segment in path.split("/")):
+        return "would never match: a segment of it can be in no repository name"
+    return ""
 
 
 def _is_registry(segment: str) -> bool:

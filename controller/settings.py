@@ -71,6 +71,10 @@ class Limits(_Part):
     )
 
     manifest_bytes: int = Field(default=4 * MIB, description="Longest manifest or index (OCI distribution asks for 4 MiB).")
+    manifest_values: int = Field(
+        default=65536,
+        description="JSON values in one manifest or listing: small ones cost many times their length in memory.",
+    )
     manifest_layers: int = Field(default=256, description="Layers, or manifests of an index, that are looked at.")
     signatures_per_image: int = Field(default=64, description="Signature layers read from one cosign tag.")
     attestations_per_image: int = Field(default=64, description="Attestation layers read from one cosign tag.")
