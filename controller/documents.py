@@ -43,11 +43,11 @@ def read_json(raw: bytes, what: str, *, limit: int, max_depth: int = MAX_DEPTH, 
         value = json.loads(raw.decode("utf-8"), object_pairs_hook=_folded if fold_names else _unique, **_NUMBERS)
         if _SURROGATE.search(raw):
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone one cannot be encoded, and no text holds one
-        return value
     except Refused as error:
         raise Refused(error.reason.code, f"{what}: {error.reason.message}", found=error.reason.found) from None
     except (ValueError, RecursionError) as error:
         raise Refused(Code.MALFORMED, f"{what} is not JSON", found=str(error)[:120]) from None
+    return value
 
 
 def read_object(raw: bytes, what: str, *, limit: int, max_depth: int = MAX_DEPTH, fold_names: bool = True) -> dict[str, Any]:

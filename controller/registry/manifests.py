@@ -55,7 +55,11 @@ def read_manifest(raw: bytes, limits: Limits, *, content_type: str = "", expecte
     digest = expected or Digest.of(raw)
     document = _document(raw, limits, "manifest")
     is_index = _is_index(document, _media_type_of(content_type))
-    return _index(document, digest, raw, limits) if is_index else _image(document, digest, raw, limits, content_type)
+    return (
+        _index(document, digest, raw, limits, content_type)
+        if is_index
+        else _image(document, digest, raw, limits, content_type)
+    )
 
 
 def read_listing(raw: bytes, limits: Limits) -> tuple[Descriptor, ...]:
@@ -117,10 +121,9 @@ def _is_index(document: Mapping[str, Any], hint: str) -> bool:
 def _image(document: Mapping[str, Any], digest: Digest, raw: bytes, limits: Limits, content_type: str) -> Manifest:
     if not isinstance(document.get("config"), dict):
         raise Refused(Code.MALFORMED, "manifest.config must be an object", found=type(document.get("config")).__name__)
-    hint = _media_type_of(content_type)
     return Manifest(
         digest=digest,
-        media_type=document.get("mediaType") or (hint if hint in mediatypes.IMAGES else mediatypes.OCI_MANIFEST),
+        media_type=_media_type(document, content_type, mediatypes.OCI_MANIFEST, mediatypes.IMAGES),
         raw=raw,
         is_index=False,
         config=_descriptor(document["config"], "manifest.config"),
@@ -131,7 +134,7 @@ def _image(document: Mapping[str, Any], digest: Digest, raw: bytes, limits: Limi
     )
 
 
-def _index(document: Mapping[str, Any], digest: Digest, raw: bytes, limits: Limits) -> Manifest:
+def _index(document: Mapping[str, Any], digest: Digest, raw: bytes, limits: Limits, content_type: str) -> Manifest:
     children = _descriptors(document, "manifests", "index", ("limits.manifestLayers", limits.manifest_layers))
     for child in children:
         # An index inside an index: which images it stands for depends on how deep a program looks.
@@ -139,7 +142,7 @@ def _index(document: Mapping[str, Any], digest: Digest, raw: bytes, limits: Limi
             raise Refused(Code.AMBIGUOUS, "index holds another index", found=str(child.digest))
     return Manifest(
         digest=digest,
-        media_type=document.get("mediaType") or mediatypes.OCI_INDEX,
+        media_type=_media_type(document, content_type, mediatypes.OCI_INDEX, mediatypes.INDEXES),
         raw=raw,
         is_index=True,
         manifests=children,
@@ -211,6 +214,12 @@ def _check_names(document: Mapping[str, Any], known: frozenset[str], what: str) 
             raise Refused(
                 Code.AMBIGUOUS, f"{what} has a member named like another", expected=repr(meant), found=repr(name[:64])
             )
+
+
+def _media_type(document: Mapping[str, Any], content_type: str, default: str, kinds: frozenset[str]) -> str:
+    """What the document calls itself, else what the registry called it, as descriptors made by signers do."""
+    hint = _media_type_of(content_type)
+    return documents.optional_text(document, "mediaType", "manifest") or (hint if hint in kinds else default)
 
 
 def _media_type_of(content_type: str) -> str:

@@ -18,7 +18,7 @@ class Descriptor:
     digest: Digest
     size: int
     artifact_type: str = ""
-    annotations: Mapping[str, str] = field(default=_EMPTY)
+    annotations: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     platform: str = ""
 
 
@@ -38,7 +38,7 @@ class Manifest:
     manifests: tuple[Descriptor, ...] = ()
     subject: Descriptor | None = None
     artifact_type: str = ""
-    annotations: Mapping[str, str] = field(default=_EMPTY)
+    annotations: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
 
 
 class Source(Protocol):

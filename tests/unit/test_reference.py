@@ -60,7 +60,7 @@ def test_spellings_of_one_image_have_one_name(text: str, canonical: str) -> None
         ("a.io/x@", "not a digest"),
         (_HEX, "image ID"),
         ("a.io/" + "x" * 256, "1 to 255 characters"),
-        ("https://a.io/x", "not a host name"),
+        ("https://a.io/x", "the port"),
         ("a.io/x y", "lower-case"),
     ],
 )
@@ -100,7 +100,11 @@ def test_bytes_are_compared_under_the_digests_own_algorithm() -> None:
         ("a.io/shop/*", ["a.io/shop/web"], ["a.io/shop", "a.io/shop/web/v2", "a.io/xshop/web"]),
         ("a.io/shop/**/web", ["a.io/shop/x/y/web"], ["a.io/shop/x/webx", "a.io/shop/web"]),
         ("a.io/sh*p/web", ["a.io/shop/web", "a.io/shp/web"], ["a.io/sh/op/web"]),
-        ("*.corp.example/web", ["a.corp.example/web", "a.b.corp.example/web"], ["corp.example/web", "a.corp.example:5000/web"]),
+        (
+            "*.corp.example/web",
+            ["a.corp.example/web", "a.b.corp.example/web"],
+            ["corp.example/web", "a.corp.example:5000/web"],
+        ),
         ("docker.io/library/*", ["nginx"], ["grafana/grafana"]),
         ("a.io/x", ["a.io/x"], ["a.io/xy", "a.io/x/y", "a.io/y"]),
     ],
