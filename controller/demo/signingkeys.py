@@ -1,18 +1,21 @@
 """Private keys that sign as cosign's do, with the hash and the padding written out.
 
-cosign up to 2.4 hashes with SHA-256 whatever the key; cosign 3 hashes as long as the curve (sigstore/pkg/signature,
-`GetDefaultPublicKeyDetails`). A verifier meets both, so here the hash is a choice.
+Older cosign hashes with SHA-256 whatever the curve and signs with plain Ed25519. cosign 2.6 and 3, as measured, hash as long
+as the curve (sigstore/pkg/signature, `GetDefaultPublicKeyDetails`) and sign with Ed25519ph, although their own `verify --key`
+then expects the older form. A verifier meets both, so here it is a choice.
 """
 
 import base64
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Self, assert_never
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from controller.demo import ed25519ph
 
 MlDsaKey = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | MlDsaKey
@@ -65,22 +68,23 @@ _RSA_BITS: Final = {KeyType.RSA2048: 2048, KeyType.RSA3072: 3072, KeyType.RSA409
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A private key and how it signs."""
+    """A private key and how it signs: ECDSA and RSA by `hash`, RSA by `padding`, Ed25519 as Ed25519ph where `prehash`."""
 
     private: PrivateKey
     hash: Hash = Hash.SHA256
     padding: Padding = Padding.PKCS1
+    prehash: bool = False
 
     @classmethod
     def generate(cls, kind: KeyType = KeyType.P256, hash: Hash = Hash.SHA256, padding: Padding = Padding.PKCS1) -> Self:  # noqa: A002 - the field's name
         """Make a new key. RSA takes up to seconds; everything else is fast."""
         return cls(_generate(kind), hash, padding)
 
-    def with_curve_hash(self) -> "SigningKey":
-        """The same ECDSA key hashing as long as its curve, as cosign 3 does; other keys as they are."""
+    def with_cosign_defaults(self) -> "SigningKey":
+        """The same key signing as cosign 2.6 and 3 do: ECDSA hashing as long as the curve, Ed25519 as Ed25519ph."""
         if isinstance(self.private, ec.EllipticCurvePrivateKey):
-            return SigningKey(self.private, _CURVE_HASHES[self.private.curve.name], self.padding)
-        return self
+            return replace(self, hash=_CURVE_HASHES[self.private.curve.name])
+        return replace(self, prehash=isinstance(self.private, ed25519.Ed25519PrivateKey))
 
     def sign(self, message: bytes) -> bytes:
         """Sign `message`; ECDSA signatures are ASN.1 DER."""
@@ -90,6 +94,8 @@ class SigningKey:
             return private.sign(message, ec.ECDSA(algorithm))
         if isinstance(private, rsa.RSAPrivateKey):
             return private.sign(message, _padding(self.padding, algorithm), algorithm)
+        if isinstance(private, ed25519.Ed25519PrivateKey) and self.prehash:
+            return ed25519ph.sign(private.private_bytes_raw(), message)
         return private.sign(message)
 
     @property

@@ -266,13 +266,26 @@ def test_every_kind_of_key_signs_in_every_style(kind: KeyType, style: Style) -> 
 )
 def test_the_hash_is_sha256_or_as_long_as_the_curve(kind: KeyType, curve_hash: Hash) -> None:
     plain = signing_key("hash", kind)
-    curve = plain.with_curve_hash()
+    curve = plain.with_cosign_defaults()
     check(plain, payloads.signature(b"m", plain), b"m", Hash.SHA256)
     check(curve, payloads.signature(b"m", curve), b"m", curve_hash)
     assert curve.public_der == plain.public_der
     if curve_hash is not Hash.SHA256:
         with pytest.raises(InvalidSignature):
             check(curve, payloads.signature(b"m", curve), b"m", Hash.SHA256)
+
+
+def test_ed25519ph_is_that_of_the_standard() -> None:
+    # RFC 8032, section 7.3, "Test Vectors for Ed25519ph".
+    seed = bytes.fromhex("833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42")
+    expected = (
+        "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae41"
+        "31f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406"
+    )
+    key = SigningKey(ed25519.Ed25519PrivateKey.from_private_bytes(seed)).with_cosign_defaults()
+    assert key.sign(b"abc").hex() == expected
+    with pytest.raises(InvalidSignature):
+        check(key, payloads.signature(b"abc", key), b"abc", Hash.SHA512)
 
 
 def test_rsa_pads_as_asked() -> None:
@@ -284,7 +297,7 @@ def test_rsa_pads_as_asked() -> None:
     check(longest, payloads.signature(b"m", longest), b"m", Hash.SHA256, salt=256 - 32 - 2)
     with pytest.raises(InvalidSignature):
         check(pss, payloads.signature(b"m", pss), b"m", Hash.SHA384)
-    assert plain.with_curve_hash() is plain
+    assert plain.with_cosign_defaults() == plain
 
 
 @pytest.mark.parametrize(
