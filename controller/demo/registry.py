@@ -32,8 +32,6 @@ _NAME: Final = r"{name:[a-z0-9]+(?:[._/-]+[a-z0-9]+)*}"
 _MANIFEST_LIMIT: Final = 4 * 1024 * 1024
 """Bytes; the specification asks registries to take at least 4 MiB."""
 _BLOB_LIMIT: Final = 256 * 1024 * 1024
-_BACKLOG: Final = 1_024
-"""Connections that may wait to be accepted: a burst must meet the registry, not the kernel's one-second retry."""
 _ONE_PIECE: Final = 64 * 1024
 _STOP_AFTER: Final = 0.5
 """Seconds that requests under way get when the registry stops."""
@@ -94,7 +92,7 @@ class EmbeddedRegistry(Store):
         """Listen. After a `stop`, listens on the same port again, with everything it held."""
         runner = web.AppRunner(self._application(), access_log=None, handle_signals=False, shutdown_timeout=_STOP_AFTER)
         await runner.setup()
-        site = web.TCPSite(runner, self._address, self._port, ssl_context=self._tls, reuse_address=True, backlog=_BACKLOG)
+        site = web.TCPSite(runner, self._address, self._port, ssl_context=self._tls, reuse_address=True)
         try:
             await site.start()
         except BaseException:
@@ -252,7 +250,7 @@ class EmbeddedRegistry(Store):
             found = tuple(manifest for manifest in found if manifest.artifact_type == wanted)
             headers["OCI-Filters-Applied"] = "artifactType"
         start = _number(request, "offset", 0)
-        end = start + self.page_size
+        end = start + min(_number(request, "n", self.page_size), self.page_size)
         if end < len(found):
             more = request.url.relative().update_query(offset=end)
             headers["Link"] = f'<{more}>; rel="next"'

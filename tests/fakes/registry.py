@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import ssl
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
@@ -43,10 +42,9 @@ class FaultyRegistry(EmbeddedRegistry):
         *,
         referrers_api: bool = True,
         authentication: Authentication | None = None,
-        tls: ssl.SSLContext | None = None,
         page_size: int = 1_000,
     ) -> None:
-        super().__init__(referrers_api=referrers_api, authentication=authentication, tls=tls, page_size=page_size)
+        super().__init__(referrers_api=referrers_api, authentication=authentication, page_size=page_size)
         self._faults: list[Fault] = []
         self._stopping = asyncio.Event()
 

@@ -1,6 +1,5 @@
 """The embedded registry as a client meets it over HTTP (OCI Distribution Specification 1.1)."""
 
-import asyncio
 import io
 import json
 from typing import Any
@@ -254,28 +253,3 @@ async def test_large_blobs_are_served_whole(registry: EmbeddedRegistry) -> None:
             assert await response.read() == content
         async with session.head(f"/v2/shop/web/blobs/{digest}") as response:
             assert response.headers["Content-Length"] == str(len(content))
-
-
-async def test_what_is_put_in_by_hand_may_lie(registry: EmbeddedRegistry) -> None:
-    registry.put_manifest("shop/web", b"not even JSON", media_type=OCI_INDEX, tag="1", digest=EMPTY)
-    registry.put_tag("shop/web", "dangling", Digest.of(b"?"))
-    async with aiohttp.ClientSession(registry.url) as session:
-        async with session.get("/v2/shop/web/manifests/1") as response:
-            assert response.headers["Docker-Content-Digest"] == str(EMPTY)
-            assert response.content_type == OCI_INDEX
-            assert await response.read() == b"not even JSON"
-        async with session.get("/v2/shop/web/manifests/dangling") as response:
-            assert (response.status, await _code(response)) == (404, "MANIFEST_UNKNOWN")
-
-
-async def test_a_burst_of_connections_is_answered_and_counted(registry: EmbeddedRegistry, images: ImageBuilder) -> None:
-    image = images.image("shop/web", "1.4")
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(registry.url, connector=connector) as session:
-
-        async def ask() -> int:
-            async with session.get(f"/v2/shop/web/manifests/{image.digest}") as response:
-                return response.status
-
-        assert set(await asyncio.gather(*(ask() for _ in range(200)))) == {200}
-    assert len(registry.requests.of(Kind.MANIFEST)) == 200
