@@ -22,6 +22,7 @@ class Code(StrEnum):
     INVALID_REVIEW = "InvalidReview"
     INVALID_MANIFEST = "InvalidManifest"
     INVALID_FILE = "InvalidFile"
+    UNKNOWN_KIND = "UnknownKind"
     NOT_SUPPORTED_YET = "NotSupportedYet"
     # Documents from outside
     MALFORMED = "Malformed"

@@ -16,7 +16,7 @@ class Workload:
     """
 
     namespace: str = ""
-    labels: Mapping[str, str] = field(default=_NONE)
+    labels: Mapping[str, str] = field(default_factory=lambda: _NONE)
     kind: str = ""
     name: str = ""
 
