@@ -7,7 +7,7 @@ about one digest that a judge in `verify/` established under one authority; noth
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -141,6 +141,10 @@ class Evidence:
             state.update(len(part).to_bytes(8, "big"))
             state.update(part)
         return cls(state.hexdigest(), form, origin, content, material, annotations, sum(map(len, parts)))
+
+    def without_payload(self) -> "Evidence":
+        """The same piece for display and as a key to remembered verdicts; no judge is ever shown it."""
+        return replace(self, content=SimpleSigning(b"", b""), material=Material())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from controller.errors import Reason
 from controller.evidence import Judge
 from controller.policy.selectors import Selector
 from controller.reference import Digest, ImagePattern, Repository
+from controller.registry.discovery import Want
 
 
 class Mode(StrEnum):
@@ -142,8 +143,7 @@ class CompiledPolicy:
     """A policy ready to judge.
 
     Where `broken` is set the policy did not compile: it still applies to its `scope` and fails there in its own mode.
-    `on_unavailable` is the effect of an undecided requirement, cut at the policy's ceiling. `wants` says what evidence the
-    requirements can use.
+    `on_unavailable` is the effect of an undecided requirement, cut at the policy's ceiling.
     """
 
     id: PolicyId
@@ -154,6 +154,15 @@ class CompiledPolicy:
     requirements: tuple[Requirement, ...] = ()
     revoked: Revoked = Revoked()
     broken: Reason | None = None
+
+    @property
+    def wants(self) -> frozenset[Want]:
+        """What evidence the requirements can use; nothing else is fetched for this policy."""
+        return frozenset(
+            Want.SIGNATURES if isinstance(requirement.rule, Signature) else Want.ATTESTATIONS
+            for requirement in self.requirements
+            if isinstance(requirement.rule, (Signature, Attestation))
+        )
 
     @property
     def is_cluster(self) -> bool:

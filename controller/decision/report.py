@@ -61,6 +61,7 @@ class PolicyResult:
     policy: PolicyId
     mode: Mode
     effect: Effect
+    outcome: Outcome
     requirements: tuple[RequirementResult, ...] = ()
     reason: Reason | None = None
 
@@ -95,5 +96,10 @@ class Report:
 
     @property
     def undecided(self) -> bool:
-        """Whether the verdict rests on something that could not be answered."""
-        return any(r.outcome is Outcome.UNDECIDED for p in self.policies for r in p.requirements)
+        """Whether any part could not be answered."""
+        return any(policy.outcome is Outcome.UNDECIDED for policy in self.policies)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every requirement of every policy was met, whatever the modes would have forgiven."""
+        return bool(self.policies) and all(policy.outcome is Outcome.PASS for policy in self.policies)

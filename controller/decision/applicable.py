@@ -1,0 +1,91 @@
+"""Which policies judge an image in its place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from controller.admission.subject import Workload
+from controller.compile.compiled import CompiledPolicy, PolicyId, Snapshot
+from controller.errors import Code, Reason
+from controller.policy.selectors import Selector
+from controller.reference import Repository
+
+NAME_LABEL: Final = "kubernetes.io/metadata.name"
+"""The label that the API server sets to the namespace's name and nobody can change: known without a look-up."""
+
+_NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Applicable:
+    """The policies about one image: those to be judged, and those that fail without being judged, each with its reason.
+
+    `covered` says whether any of them is a cluster policy; only those count as coverage (design, section 3).
+    """
+
+    judged: tuple[CompiledPolicy, ...] = ()
+    failed: tuple[tuple[CompiledPolicy, Reason], ...] = ()
+    covered: bool = False
+
+    @property
+    def key(self) -> tuple[PolicyId, ...]:
+        """Which they are, for memory; within one snapshot an ID names one policy."""
+        return (*(policy.id for policy in self.judged), *(policy.id for policy, _ in self.failed))
+
+
+def applicable(snapshot: Snapshot, workload: Workload, repository: Repository) -> Applicable:
+    """Select the policies about `repository` in `workload`'s place.
+
+    A policy that did not compile applies to its scope and fails there (design, rule 12). Where the labels of the namespace
+    are not known, a policy that asks for them applies and fails as undecided (rules 10 and 12): a look-up that failed must
+    never read as "does not match" (CVE-2025-46342).
+    """
+    judged: list[CompiledPolicy] = []
+    failed: list[tuple[CompiledPolicy, Reason]] = []
+    for policy in snapshot.policies:
+        if not policy.scope.about(repository) or not _selected(policy, workload):
+            continue
+        placed = _placed(policy.scope.namespace_selector, workload, snapshot)
+        if placed is False:
+            continue
+        if policy.broken:
+            failed.append((policy, policy.broken))
+        elif placed is None:
+            failed.append((policy, _unknown(workload)))
+        else:
+            judged.append(policy)
+    covered = any(p.is_cluster for p in judged) or any(p.is_cluster for p, _ in failed)
+    return Applicable(tuple(judged), tuple(failed), covered)
+
+
+def _selected(policy: CompiledPolicy, workload: Workload) -> bool:
+    scope = policy.scope
+    if not policy.is_cluster and scope.namespace != workload.namespace:
+        return False
+    return scope.object_selector is None or scope.object_selector.matches(workload.labels)
+
+
+def _placed(selector: Selector | None, workload: Workload, snapshot: Snapshot) -> bool | None:
+    """Whether the namespace is selected; None where that cannot be known."""
+    if selector is None or not selector.expressions:
+        return True
+    if not workload.namespace:
+        # An object outside all namespaces is never excluded by a namespace selector (as in webhook configurations); an
+        # image that a command names alone has a place without labels.
+        return True if workload.kind else selector.matches(_NO_LABELS)
+    labels = snapshot.namespaces.get(workload.namespace)
+    if labels is None:
+        if selector.keys != {NAME_LABEL}:
+            return None
+        labels = _NO_LABELS
+    return selector.matches({**labels, NAME_LABEL: workload.namespace})
+
+
+def _unknown(workload: Workload) -> Reason:
+    return Reason(
+        Code.NAMESPACE_UNKNOWN,
+        "whether the policy applies could not be decided",
+        expected=f"the labels of namespace {workload.namespace}",
+        found="a namespace that is not known here",
+    )

@@ -1,0 +1,81 @@
+"""What was learned about one digest, as the decision sees it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from controller.compile.compiled import Authority
+from controller.errors import Code, Refused, Undecided
+from controller.evidence import Evidence, Verified
+from controller.reference import Digest
+from controller.registry.discovery import Gap
+
+Answer = tuple[Verified, ...] | Refused | Undecided
+"""What one judge said of one piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One piece of evidence and every judge's answer, by the judge's fingerprint."""
+
+    evidence: Evidence
+    outcomes: Mapping[str, Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Everything about one digest.
+
+    `children` are the manifests of an index. `gaps` are sources without a believable answer (`settled` ones were refused,
+    the others did not answer), `unreadable` pieces that are no evidence. `stale` says that the registry is away and this is
+    what it said before.
+    """
+
+    digest: Digest
+    children: tuple[Digest, ...] = ()
+    pieces: tuple[Piece, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    unreadable: tuple[Gap, ...] = ()
+    stale: bool = False
+
+    @property
+    def unanswered(self) -> tuple[Gap, ...]:
+        """Sources that did not answer."""
+        return tuple(gap for gap in self.gaps if not gap.settled)
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one authority of a policy says of one piece, revocations applied."""
+
+    authority: Authority
+    evidence: Evidence
+    answer: Answer
+
+    @property
+    def facts(self) -> tuple[Verified, ...]:
+        """The facts, none where it was refused or undecided."""
+        return self.answer if isinstance(self.answer, tuple) else ()
+
+
+def opinions(findings: Findings, authority: Authority, revoked: frozenset[str]) -> list[Opinion]:
+    """Every piece as `authority` sees it; a piece that was never shown to it counts for nothing."""
+    seen = []
+    for piece in findings.pieces:
+        answer = piece.outcomes.get(authority.judge.fingerprint)
+        if answer is not None:
+            seen.append(Opinion(authority, piece.evidence, _still_believed(answer, findings.digest, revoked, authority)))
+    return seen
+
+
+def _still_believed(answer: Answer, digest: Digest, revoked: frozenset[str], authority: Authority) -> Answer:
+    """Drop facts by revoked signers and, whatever a judge did, facts about anything but the digest judged (rule 1)."""
+    if not isinstance(answer, tuple):
+        return answer
+    about = tuple(fact for fact in answer if fact.digest == digest)
+    believed = tuple(fact for fact in about if fact.signer.id not in revoked)
+    if believed:
+        name = authority.judge.name  # a judge with the same trust may stand under another name in another policy
+        return tuple(fact if fact.authority == name else replace(fact, authority=name) for fact in believed)
+    if about:
+        return Refused(Code.REVOKED, "the signer is revoked", found=about[0].signer.name)
+    return Refused(Code.WRONG_DIGEST, "the fact is about another image", expected=str(digest))
