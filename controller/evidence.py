@@ -71,11 +71,16 @@ class EnvelopeSignature:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A DSSE envelope, decoded. The signatures are over PAE(payload_type, payload)."""
+    """A DSSE envelope, decoded. The signatures are over PAE(payload_type, payload).
+
+    `stored_sha256` is the SHA-256 of the envelope's own bytes where the container stores it by itself (cosign `.att`): log
+    entries and timestamps of such an envelope are about these bytes.
+    """
 
     payload_type: str
     payload: bytes
     signatures: tuple[EnvelopeSignature, ...]
+    stored_sha256: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +213,9 @@ def _parts(content: Content) -> tuple[bytes, ...]:
     match content:
         case SimpleSigning(payload, signature):
             return (payload, signature)
-        case Envelope(payload_type, payload, signatures):
-            return (payload_type.encode(), payload, *(part for s in signatures for part in (s.keyid.encode(), s.signature)))
+        case Envelope(payload_type, payload, signatures, stored):
+            parts = (part for entry in signatures for part in (entry.keyid.encode(), entry.signature))
+            return (payload_type.encode(), payload, stored, *parts)
         case MessageSignature(algorithm, digest, signature, artifact):
             return (algorithm.encode(), digest, signature, artifact or b"")
 
