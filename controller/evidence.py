@@ -127,7 +127,7 @@ class Evidence:
     origin: Origin
     content: Content
     material: Material = field(default_factory=Material)
-    annotations: Mapping[str, str] = _NO_ANNOTATIONS
+    annotations: Mapping[str, str] = field(default_factory=lambda: _NO_ANNOTATIONS)
     size: int = 0
 
     @classmethod
@@ -180,7 +180,7 @@ class Verified:
     format: Format
     predicate_type: str = ""
     predicate: Any = None
-    annotations: Mapping[str, str] = _NO_ANNOTATIONS
+    annotations: Mapping[str, str] = field(default_factory=lambda: _NO_ANNOTATIONS)
     valid_until: float = math.inf
 
 
