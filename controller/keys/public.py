@@ -7,7 +7,7 @@ Which padding and which hash a key verifies with is decided here by the key's ty
 | ECDSA P-256 | SHA-256 | cosign, sigstore-go |
 | ECDSA P-384 | SHA-384, SHA-256 | sigstore's algorithm registry; cosign 2, which hashes with SHA-256 whatever the curve |
 | ECDSA P-521 | SHA-512, SHA-256 | the same |
-| Ed25519 | the message itself (RFC 8032, pure) | cosign |
+| Ed25519 | the message itself, or Ed25519ph (RFC 8032 keeps the two apart) | cosign; cosign 2.6 and later |
 | RSA | PKCS#1 v1.5 or PSS, with SHA-256, SHA-512 or SHA-384 | cosign (PKCS#1 v1.5); key services (PSS, longer hashes) |
 | RSASSA-PSS | PSS only, with the hash the key is bound to | RFC 4055 |
 | ML-DSA | the message itself, empty context (FIPS 204) | sigstore-go |
@@ -28,6 +28,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa, padding, rsa, utils
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from nacl import bindings
+from nacl.exceptions import CryptoError
 
 from controller.errors import Code, Refused
 from controller.keys.armor import invalid, unwrap
@@ -92,7 +94,7 @@ class Scheme:
             return False
         try:
             self.check(signature, signed)
-        except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, OverflowError):
+        except (InvalidSignature, CryptoError, UnsupportedAlgorithm, ValueError, TypeError, OverflowError):
             return False
         return True
 
@@ -113,11 +115,6 @@ class PublicKey:
     def fingerprint(self) -> str:
         """`SHA256:` and twelve hex digits, for people."""
         return fingerprint(self.spki_sha256)
-
-    @property
-    def needs_bytes(self) -> bool:
-        """Whether it can verify only a message whose bytes are known, no matter which digests are."""
-        return all(not scheme.hash_name for scheme in self.schemes)
 
     def verify(self, signature: bytes, message: Message) -> Scheme:
         """Verify `signature` over `message`; the scheme that held says how it was made.
@@ -200,7 +197,7 @@ def _describe(key: _LoadedKey, info: KeyInfo, field: str) -> tuple[str, tuple[Sc
         case ec.EllipticCurvePublicKey():
             return f"ECDSA {info.curve}", tuple(_ecdsa(key, info.curve, name) for name in _CURVE_HASHES[info.curve])
         case Ed25519PublicKey():
-            return "Ed25519", (Scheme("Ed25519", "", key.verify),)
+            return "Ed25519", (Scheme("Ed25519", "", key.verify), _ed25519ph(key))
         case _:
             return info.algorithm, (Scheme(info.algorithm, "", key.verify),)
 
@@ -246,3 +243,16 @@ def _pkcs1(key: rsa.RSAPublicKey, hash_name: str) -> Scheme:
 def _pss(key: rsa.RSAPublicKey, hash_name: str) -> Scheme:
     pad, prehashed = padding.PSS(padding.MGF1(_HASH[hash_name]), padding.PSS.AUTO), _PREHASHED[hash_name]
     return Scheme(f"RSA PSS {hash_name}", hash_name, lambda signature, digest: key.verify(signature, digest, pad, prehashed))
+
+
+def _ed25519ph(key: Ed25519PublicKey) -> Scheme:
+    """`cryptography` has no Ed25519ph, libsodium does."""
+    point = key.public_bytes_raw()
+
+    def check(signature: bytes, message: bytes) -> None:
+        state = bindings.crypto_sign_ed25519ph_state()
+        bindings.crypto_sign_ed25519ph_update(state, message)
+        if not bindings.crypto_sign_ed25519ph_final_verify(state, signature, point):
+            raise InvalidSignature
+
+    return Scheme("Ed25519ph", "", check)

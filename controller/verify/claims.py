@@ -21,6 +21,7 @@ CLAIM_TYPE: Final = "cosign container image signature"
 """`critical.type` of a claim (cosign, SIGNATURE_SPEC.md). OpenPGP's `atomic container signature` is another promise."""
 
 _WHAT: Final = "signature payload"
+_HASHES: Final = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -105,11 +106,32 @@ def _statement(envelope: Envelope, subject: Digest, limits: Limits) -> Said:
 
 
 def _message(content: MessageSignature, subject: Digest) -> Said:
-    """A signature straight over the manifest; the digest it names beside is for identification and must not contradict."""
-    named = content.algorithm.removeprefix("SHA2_")
-    if content.digest and f"sha{named}" == subject.algorithm and content.digest.hex() != subject.hex:
-        raise _wrong_digest("message signature", subject, (f"{subject.algorithm}:{content.digest.hex()}",))
+    """A signature straight over the manifest; the digest named beside it identifies only, but must not contradict."""
+    other = message_of_another_image(content, signed_message(content, subject))
+    if other:
+        raise _wrong_digest("message signature", subject, (other.found,))
     return Said(Claim.SIGNATURE)
+
+
+@dataclass(frozen=True, slots=True)
+class OtherImage:
+    """What a message signature says it is about, where that is not the image asked about. Digests are for people."""
+
+    message: Message
+    expected: str
+    found: str
+
+
+def message_of_another_image(content: Content, message: Message) -> OtherImage | None:
+    """Read the digest beside a message signature (a hint), and return it where it contradicts `message`."""
+    if not isinstance(content, MessageSignature) or not content.digest:
+        return None
+    hash_name = _HASHES.get(content.algorithm, "")
+    known = message.digest(hash_name) if hash_name else None
+    if known is None or known == content.digest:
+        return None
+    named = Message(None, {hash_name: content.digest})
+    return OtherImage(named, f"{hash_name}:{known.hex()}", f"{hash_name}:{content.digest.hex()}")
 
 
 def _digests(said: statement.Statement) -> tuple[str, ...]:

@@ -2,15 +2,16 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from controller.errors import Code, Invalid, Refused
-from controller.evidence import Content, Envelope, Evidence, Format, Signer, Verified
+from controller.evidence import Envelope, Evidence, Format, Signer, Verified
 from controller.keys import Message, NamedKey
 from controller.reference import Digest
 from controller.settings import Limits
 from controller.verify import claims
+from controller.verify.found import signatures, signer
 
 _ENGINE: Final = "keyed 1"
 """Part of every fingerprint: raise it when the same bytes may be judged differently, so that no old verdict is reused."""
@@ -26,7 +27,7 @@ class KeyedAuthority:
     that comes with the evidence is nobody's key.
     """
 
-    __slots__ = ("_expected", "_keys", "_limits", "_log_required", "description", "fingerprint", "name")
+    __slots__ = ("_by_hint", "_expected", "_keys", "_limits", "_log_required", "description", "fingerprint", "name")
 
     def __init__(
         self, name: str, keys: Sequence[NamedKey], *, log_required: bool = False, limits: Limits | None = None
@@ -40,6 +41,7 @@ class KeyedAuthority:
             raise Invalid(Code.INVALID_POLICY, f"authority {name} has no keys", expected="at least one")
         distinct = {named.key: named for named in reversed(keys)}  # the first name of a key that stands there twice
         self._keys = tuple(reversed(distinct.values()))
+        self._by_hint = {hint: named for named in self._keys for hint in _hints(named)}
         self._log_required = log_required
         self._limits = limits or Limits()
         self.name = name
@@ -62,12 +64,11 @@ class KeyedAuthority:
             raise Refused(Code.INTERNAL, "verification broke off", found=type(error).__name__) from error
 
     def _judge(self, evidence: Evidence, subject: Digest) -> tuple[Verified, ...]:
-        if evidence.format not in _FORMATS:
-            raise Refused(Code.WRONG_FORMAT, "not a format that is verified by a public key", found=evidence.format)
+        _check_shape(evidence)
         message = claims.signed_message(evidence.content, subject)
         signers = self._signers(evidence, message)
         if not signers:
-            raise self._nobody(evidence)
+            raise self._nobody(evidence, message)
         if self._log_required:
             raise Refused(
                 Code.LOG_REQUIRED,
@@ -80,25 +81,38 @@ class KeyedAuthority:
     def _signers(self, evidence: Evidence, message: Message) -> tuple[NamedKey, ...]:
         """The distinct keys that made a signature here. Hints say whom to ask first and decide nothing."""
         found: list[NamedKey] = []
-        for signature, hint in _signatures(evidence):
-            asked = sorted((key for key in self._keys if key not in found), key=lambda named: not _hinted(hint, named))
-            for named in asked:
-                if named.key.verifies(signature, message):
-                    found.append(named)
-                    break
+        for signature, hint in signatures(evidence):
+            asked = (named for named in self._in_order(hint) if named not in found)
+            maker = next((named for named in asked if named.key.verifies(signature, message)), None)
+            if maker:
+                found.append(maker)
         return tuple(found)
 
-    def _nobody(self, evidence: Evidence) -> Refused:
-        hints = [hint for _, hint in _signatures(evidence) if hint]
-        for named in self._keys:
-            if any(_hinted(hint, named) for hint in hints):
-                return Refused(
-                    Code.SIGNATURE_INVALID,
-                    f"the signature names key {named.key.fingerprint}, but it is not that key's over this content",
-                    expected=self._expected,
-                )
+    def _in_order(self, hint: str) -> Iterator[NamedKey]:
+        hinted = self._by_hint.get(hint)
+        if hinted:
+            yield hinted
+        yield from (named for named in self._keys if named is not hinted)
+
+    def _nobody(self, evidence: Evidence, message: Message) -> Refused:
+        """Why nobody trusted signed this: another image, bytes altered under a trusted key's name, or another key."""
+        other = claims.message_of_another_image(evidence.content, message)
+        if other and self._signers(evidence, other.message):
+            return Refused(
+                Code.WRONG_DIGEST, "the message signature is about another image", expected=other.expected, found=other.found
+            )
+        hinted = next((self._by_hint[hint] for _, hint in signatures(evidence) if hint in self._by_hint), None)
+        if hinted:
+            return Refused(
+                Code.SIGNATURE_INVALID,
+                f"the signature names key {hinted.key.fingerprint}, but is not that key's over this content",
+                expected=self._expected,
+            )
         return Refused(
-            Code.WRONG_KEY, "no trusted key made this signature", expected=self._expected, found=_found(evidence, hints)
+            Code.WRONG_KEY,
+            "no trusted key made this signature",
+            expected=self._expected,
+            found=signer(evidence, message),
         )
 
     def _fact(self, evidence: Evidence, subject: Digest, named: NamedKey, said: claims.Said) -> Verified:
@@ -116,26 +130,18 @@ class KeyedAuthority:
         )
 
 
-def _signatures(evidence: Evidence) -> tuple[tuple[bytes, str], ...]:
-    """Each signature with the hint to its key."""
-    content: Content = evidence.content
-    if isinstance(content, Envelope):
-        return tuple((entry.signature, entry.keyid or evidence.material.key_hint) for entry in content.signatures)
-    return ((content.signature, evidence.material.key_hint),)
+def _check_shape(evidence: Evidence) -> None:
+    if evidence.format not in _FORMATS:
+        raise Refused(Code.WRONG_FORMAT, "not a format that is verified by a public key", found=evidence.format)
+    content = evidence.content
+    if evidence.format is Format.BUNDLE and isinstance(content, Envelope) and len(content.signatures) != 1:
+        raise Refused(Code.MALFORMED, "a bundle's envelope has exactly one signature", found=str(len(content.signatures)))
 
 
-def _hinted(hint: str, named: NamedKey) -> bool:
-    """Whether `hint` means the key: SHA-256 of its SubjectPublicKeyInfo in base64 (sigstore) or hex."""
+def _hints(named: NamedKey) -> tuple[str, str]:
+    """What may mean the key: SHA-256 of its SubjectPublicKeyInfo in hex, or in base64 as sigstore-go writes it."""
     digest = named.key.spki_sha256
-    return hint in {digest, base64.b64encode(bytes.fromhex(digest)).decode()}
-
-
-def _found(evidence: Evidence, hints: Sequence[str]) -> str:
-    if hints:
-        return f"key hint {hints[0][:80]}"
-    if evidence.material.certificate:
-        return "a signature with a certificate"
-    return "a signature by another key, or over other content"
+    return digest, base64.b64encode(bytes.fromhex(digest)).decode()
 
 
 def _signed_by(signers: Sequence[NamedKey]) -> str:

@@ -108,6 +108,11 @@ def test_rsa_pss_with_any_salt(padding: Padding) -> None:
     assert keys.parse(private.public_der).verify(private.sign(TEXT), Message(TEXT)).name == "RSA PSS sha256"
 
 
+def test_ed25519ph_as_current_cosign_signs() -> None:
+    private = signing_key(kind=KeyType.ED25519).with_cosign_defaults()
+    assert keys.parse(private.public_der).verify(private.sign(TEXT), Message(TEXT)).name == "Ed25519ph"
+
+
 def test_digests_alone_verify_what_hashes_with_them() -> None:
     known = Message(None, {"sha256": hashlib.sha256(TEXT).digest()})
     p256, p384, ed = (signing_key(kind=kind) for kind in (KeyType.P256, KeyType.P384, KeyType.ED25519))
@@ -127,6 +132,15 @@ def test_known_answers_of_other_people() -> None:
         "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"
     )
     assert key.verifies(signature, Message(bytes.fromhex("af82")))
+    # RFC 8032 section 7.3, TEST abc
+    ed = bytes.fromhex("ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf")
+    key = keys.parse(bytes.fromhex("302a300506032b6570032100") + ed)
+    signature = bytes.fromhex(
+        "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae41"
+        "31f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406"
+    )
+    assert key.verify(signature, Message(b"abc")).name == "Ed25519ph"
+    assert not key.verifies(signature, Message(b"abd"))
     # RFC 6979 appendix A.2.5, SHA-256, message "sample"
     point = bytes.fromhex(
         "0460fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6"
