@@ -2,8 +2,8 @@
 
 With roles the question is whether one matching has `threshold` authorities and, of each role, at least the demanded number.
 The sets of authorities that can be matched form a transversal matroid, in which any independent set extends to a maximum
-one. So both halves may be asked apart: is the maximum matching large enough, and can each role's number be matched at once? If
-both hold, the second matching extends to one that meets both.
+one. So both halves may be asked apart: is the maximum matching large enough, and can each role's number be matched at once?
+If both hold, the second matching extends to one that meets both.
 """
 
 from collections import deque
