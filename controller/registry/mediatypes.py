@@ -24,14 +24,9 @@ SIMPLE_SIGNING: Final = "application/vnd.dev.cosign.simplesigning.v1+json"
 DSSE: Final = "application/vnd.dsse.envelope.v1+json"
 IN_TOTO: Final = "application/vnd.in-toto+json"
 COSIGN_SIGNATURE_ARTIFACT: Final = "application/vnd.dev.cosign.artifact.sig.v1+json"
-BUNDLES: Final = frozenset(
-    {
-        "application/vnd.dev.sigstore.bundle.v0.3+json",
-        "application/vnd.dev.sigstore.bundle+json;version=0.1",
-        "application/vnd.dev.sigstore.bundle+json;version=0.2",
-        "application/vnd.dev.sigstore.bundle+json;version=0.3",
-    }
-)
+BUNDLE_PREFIX: Final = "application/vnd.dev.sigstore.bundle"
+"""How the media types of all Sigstore bundles begin: `….v0.3+json`, `…+json;version=0.1`. A version we do not know is read
+too, so that it is refused with a reason and not passed over."""
 
 UNTELLING: Final = frozenset(
     {

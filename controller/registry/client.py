@@ -1,0 +1,171 @@
+"""A registry as a `Source`: the OCI distribution specification, read side."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from yarl import URL
+
+from controller.errors import Code, Invalid, Refused, Undecided
+from controller.reference import Digest, Reference, Repository
+from controller.registry import mediatypes
+from controller.registry.endpoints import Endpoint
+from controller.registry.listing import fallback_tag, next_page
+from controller.registry.manifests import over_limit, read_listing, read_manifest
+from controller.registry.source import Descriptor, Manifest
+from controller.registry.statuses import undecided
+from controller.registry.transport import Answer, Call, RegistryTransport
+
+_NOT_FOUND: Final = 404
+_NO_REFERRERS_API: Final = frozenset({400, 404, 405, 406, 501})
+"""How registries without the referrers API answer: 404 by the specification ("Unavailable Referrers API"), the others as
+seen in the wild (google/go-containerregistry issue 1962). Each sends the question to the fallback tag, never to "none"."""
+
+T = TypeVar("T")
+
+
+class RegistryClient:
+    """One view of all registries, with one set of credentials.
+
+    As cheap as an object: connections, tokens and limits belong to the transport, which many views share.
+    """
+
+    def __init__(self, transport: RegistryTransport) -> None:
+        self._transport = transport
+        self._limits = transport.limits
+
+    @property
+    def scope(self) -> str:
+        """As `Source.scope`."""
+        return "anonymous"
+
+    async def resolve(self, reference: Reference) -> Manifest:
+        """As `Source.resolve`."""
+        name = reference.digest or reference.wanted_tag or ""
+        manifest = await self.manifest(reference.repository, name)
+        if manifest is None:
+            raise Refused(Code.NOT_FOUND, f"{reference} is not in its registry", found="404")
+        return manifest
+
+    async def manifest(self, repository: Repository, name: Digest | str) -> Manifest | None:
+        """As `Source.manifest`."""
+        return await self._first(repository, lambda endpoint: self._manifest(endpoint, repository, name))
+
+    async def blob(self, repository: Repository, descriptor: Descriptor, *, limit: int) -> bytes:
+        """As `Source.blob`."""
+        found = await self._first(repository, lambda endpoint: self._blob(endpoint, repository, descriptor, limit))
+        if found is None:
+            raise Refused(Code.NOT_FOUND, f"blob {descriptor.digest.short} is not in {repository}", found="404")
+        return found
+
+    async def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
+        """As `Source.referrers`."""
+        return await self._first(repository, lambda endpoint: self._referrers(endpoint, repository, digest)) or ()
+
+    async def _first(self, repository: Repository, ask: Callable[[Endpoint], Awaitable[T]]) -> T:
+        """What the first mirror that has something says, else what the registry itself says.
+
+        A mirror's failure, refusal or "nothing here" is no answer: it may hold a part only.
+        """
+        *mirrors, own = self._transport.endpoints.of(repository.registry)
+        for mirror in mirrors:
+            try:
+                found = await ask(mirror)
+            except (Refused, Undecided):
+                continue
+            if found:
+                return found
+        return await ask(own)
+
+    async def _manifest(self, endpoint: Endpoint, repository: Repository, name: Digest | str) -> Manifest | None:
+        what = f"manifest {name.short if isinstance(name, Digest) else name} of {repository}"
+        limit = ("limits.manifestBytes", self._limits.manifest_bytes)
+        answer = await self._ask(endpoint, repository, f"manifests/{name}", what, limit, accept=mediatypes.ACCEPT_MANIFEST)
+        if answer.status == _NOT_FOUND:
+            return None
+        _check(answer, what)
+        expected = name if isinstance(name, Digest) else None
+        manifest = read_manifest(
+            answer.body, self._limits, content_type=answer.headers.get("Content-Type", ""), expected=expected
+        )
+        _check_announced(answer, what)
+        return manifest
+
+    async def _blob(self, endpoint: Endpoint, repository: Repository, descriptor: Descriptor, limit: int) -> bytes | None:
+        what = f"blob {descriptor.digest.short} of {repository}"
+        if descriptor.size > limit:
+            raise over_limit(what, "the limit for its kind", limit, descriptor.size)
+        bound = ("the size in its descriptor", descriptor.size)
+        answer = await self._ask(endpoint, repository, f"blobs/{descriptor.digest}", what, bound)
+        if answer.status == _NOT_FOUND:
+            return None
+        _check(answer, what)
+        descriptor.digest.check(answer.body, what)
+        return answer.body
+
+    async def _referrers(self, endpoint: Endpoint, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
+        what = f"referrers of {digest.short} in {repository}"
+        found: dict[Digest, Descriptor] = {}
+        path, length = f"referrers/{digest}", 0
+        for _ in range(self._limits.referrer_pages):
+            # All pages together are one listing, so they share its limits.
+            limit = ("limits.manifestBytes", self._limits.manifest_bytes - length)
+            answer = await self._ask(endpoint, repository, path, what, limit, accept=mediatypes.OCI_INDEX)
+            if answer.status in _NO_REFERRERS_API and not length:
+                return await self._fallback(endpoint, repository, digest)
+            _check(answer, what)
+            length += len(answer.body)
+            found |= {entry.digest: entry for entry in read_listing(answer.body, self._limits)}
+            if len(found) > self._limits.referrer_entries:
+                raise over_limit(what, "limits.referrerEntries", self._limits.referrer_entries, "more")
+            path = next_page(answer.headers.get("Link", ""), _url(endpoint, repository, path), repository)
+            if not path:
+                return tuple(found.values())
+        raise over_limit(what, "limits.referrerPages", self._limits.referrer_pages, "more")
+
+    async def _fallback(self, endpoint: Endpoint, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
+        tag = fallback_tag(digest)
+        what = f"fallback tag {tag[:19]}… of {repository}"
+        limit = ("limits.manifestBytes", self._limits.manifest_bytes)
+        answer = await self._ask(endpoint, repository, f"manifests/{tag}", what, limit, accept=mediatypes.OCI_INDEX)
+        if answer.status == _NOT_FOUND:
+            return ()
+        _check(answer, what)
+        if Digest.of(answer.body, digest.algorithm) == digest:
+            # GitLab reads `sha256-<hex>` as the digest and answers with the image itself: it has no such tag.
+            return ()
+        return read_listing(answer.body, self._limits)
+
+    async def _ask(
+        self,
+        endpoint: Endpoint,
+        repository: Repository,
+        path: str,
+        what: str,
+        limit: tuple[str, int],
+        *,
+        accept: str = "*/*",
+    ) -> Answer:
+        url = _url(endpoint, repository, path)
+        return await self._transport.fetch(Call(endpoint, url, what, limit[1], limit[0], accept))
+
+
+def _url(endpoint: Endpoint, repository: Repository, path: str) -> URL:
+    # The parts are of the grammar of references, or of our own making: nothing to encode.
+    return endpoint.url.join(URL(f"/v2/{repository.path}/{path}", encoded=True))
+
+
+def _check(answer: Answer, what: str) -> None:
+    if not answer.good:
+        raise undecided(answer, what)
+
+
+def _check_announced(answer: Answer, what: str) -> None:
+    """Compare with what the registry says the bytes are: a registry that contradicts itself is not believed.
+
+    The runtime that pulls by tag may take the header's word (CVE-2022-47633 and kin).
+    """
+    try:
+        announced = Digest.parse(answer.headers.get("Docker-Content-Digest", ""))
+    except Invalid:
+        return  # absent, or of an algorithm we cannot compute: only a hint
+    announced.check(answer.body, f"{what} (Docker-Content-Digest)")

@@ -1,0 +1,358 @@
+"""HTTP to registries: the only place that opens connections to them.
+
+Bounded in bytes, time, redirects and repetitions; bound to the addresses of `addresses.py`; credentials leave with the first
+redirect to another origin. What comes back is an `Answer` with any status; what that status means is the client's business.
+"""
+
+import asyncio
+import email.utils
+import random
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Self
+
+from aiohttp import (
+    ClientConnectorDNSError,
+    ClientError,
+    ClientResponse,
+    ClientResponseError,
+    ClientSession,
+    ClientSSLError,
+    ClientTimeout,
+    DummyCookieJar,
+    TCPConnector,
+)
+from aiohttp.abc import AbstractResolver
+from multidict import CIMultiDict
+from yarl import URL
+
+from controller import __version__
+from controller.errors import Code, Refused, SigwardError, Undecided
+from controller.registry import lookup
+from controller.registry.addresses import BlockedAddressError, PublicConnector, PublicResolver, TimedResolver
+from controller.registry.endpoints import Endpoint, Endpoints, name_of
+from controller.registry.manifests import over_limit
+from controller.settings import Settings
+
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_TRY_AGAIN: Final = frozenset({429, 500, 502, 503, 504})
+_OK: Final = range(200, 300)
+_TOO_MANY: Final = 429
+_LONGEST_LOCATION: Final = 8192
+_NO_FORM: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One thing to fetch.
+
+    `limit` bounds the body of a good answer and `limit_name` says which setting that is; `what` names it in reasons.
+    `authorization` is the header's value, sent to the first origin only. With `form` it is a POST. `for_token` calls go to a
+    token service that the registry named.
+    """
+
+    endpoint: Endpoint
+    url: URL
+    what: str
+    limit: int
+    limit_name: str
+    accept: str = "*/*"
+    authorization: str = field(default="", repr=False)
+    form: Mapping[str, str] = field(default_factory=lambda: _NO_FORM, repr=False)
+    for_token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, whole. `url` is where it came from after redirects; an error's body is cut at `error_body_bytes`."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: URL
+
+    @property
+    def good(self) -> bool:
+        """Whether the status is one of success."""
+        return self.status in _OK
+
+    @property
+    def host(self) -> str:
+        """Who answered."""
+        return name_of(self.url)
+
+
+class _BrokenError(Exception):
+    """The connection broke; the same may succeed if asked again."""
+
+
+class RegistryTransport:
+    """Connections to all registries, made once per process.
+
+    Two pools: one that reaches public addresses only, one for the hosts that settings or a cluster policy name literally.
+
+    Args:
+        settings: Registries and limits.
+        private_allowed: Whether a cluster policy names the registry literally, so that it may have a private address.
+        resolver: Resolves names; by default the system's. It is closed with the transport.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        private_allowed: Callable[[str], bool] = lambda _: False,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        self.limits = settings.limits
+        self.endpoints = Endpoints(settings.registries)
+        self._private_allowed = private_allowed
+        self._given_resolver = resolver
+        self._sessions: tuple[ClientSession, ClientSession] | None = None
+        self._timeout = ClientTimeout(
+            total=None, sock_connect=self.limits.connect_timeout, sock_read=self.limits.read_timeout
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        sessions, self._sessions = self._sessions, None
+        for session in sessions or ():
+            await session.close()
+
+    async def fetch(self, call: Call) -> Answer:
+        """Send the call, repeating it after 429, 5xx and broken connections while the lookup has time.
+
+        Raises:
+            Refused: `LimitExceeded` (body, redirects), `Malformed` (an encoding nobody asked for).
+            Undecided: `Unreachable`, `AddressNotAllowed`, `RegistryError`, naming the host.
+        """
+        with lookup.current(self.limits.lookup_timeout) as now, now.waiting(name_of(call.url)):
+            number = 0
+            while True:
+                answer, broken = await self._try(call, now.deadline)
+                pause = self._pause(number, answer)
+                if pause is None or pause >= now.remaining:
+                    break
+                await asyncio.sleep(pause)
+                number += 1
+            if answer is None:
+                raise _unreachable(call, name_of(call.url), f"the connection broke: {broken}")
+            return answer
+
+    async def _try(self, call: Call, deadline: float) -> tuple[Answer | None, str]:
+        try:
+            return await self._follow(call, deadline), ""
+        except _BrokenError as error:
+            return None, str(error)
+
+    def _pause(self, number: int, answer: Answer | None) -> float | None:
+        """Seconds before the next try, or None where there is none.
+
+        Doubled each time, with jitter so that many callers of one failing registry do not come back together, and never
+        shorter than the registry asks for.
+        """
+        if number >= self.limits.retries or (answer is not None and answer.status not in _TRY_AGAIN):
+            return None
+        pause = self.limits.retry_base * 2**number * random.uniform(0.5, 1.5)
+        asked = _retry_after(answer.headers.get("Retry-After", "")) if answer else 0.0
+        return None if asked > self.limits.retry_after_longest else max(pause, asked)
+
+    async def _follow(self, call: Call, deadline: float) -> Answer:
+        url, authorization = call.url, call.authorization
+        for _ in range(self.limits.redirects + 1):
+            answer = await self._exchange(call, url, authorization, deadline)
+            if answer.status not in _REDIRECTS or call.form:
+                return answer
+            target = _redirected(call, url, answer.headers.get("Location", ""))
+            if target.origin() != url.origin():
+                # Once gone it stays gone: a foreign host must not choose what our credentials open.
+                authorization = ""
+            url = target
+        raise over_limit(f"{call.what}: the way of redirects", "limits.redirects", self.limits.redirects, "more")
+
+    async def _exchange(self, call: Call, url: URL, authorization: str, deadline: float) -> Answer:
+        headers = CIMultiDict({"Accept": call.accept, "Accept-Encoding": "identity"})
+        if authorization:
+            headers["Authorization"] = authorization
+        host = name_of(url)
+        try:
+            async with (
+                asyncio.timeout_at(deadline),
+                self._session(call, url).request(
+                    "POST" if call.form else "GET",
+                    url,
+                    headers=headers,
+                    data=call.form or None,
+                    ssl=self._tls(call, url) or True,
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                ) as response,
+            ):
+                body = await self._body(call, response)
+                return Answer(response.status, response.headers, body, url)
+        except (ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
+            raise _translated(call, host, error) from None
+
+    async def _body(self, call: Call, response: ClientResponse) -> bytes:
+        good = response.status in _OK
+        limit = call.limit if good else self.limits.error_body_bytes
+        try:
+            if good:
+                _check_head(call, response)
+            pieces, length = [], 0
+            while length <= limit and (piece := await response.content.readany()):
+                pieces.append(piece)
+                length += len(piece)
+            if length > limit:
+                response.close()  # the rest is not worth reading
+                if good:
+                    raise over_limit(call.what, call.limit_name, limit, "more")
+        except SigwardError:
+            response.close()
+            raise
+        return b"".join(pieces)[:limit]
+
+    def _session(self, call: Call, url: URL) -> ClientSession:
+        if self._sessions is None:
+            self._sessions = self._make_sessions()
+        public, private = self._sessions
+        return private if self._may_be_private(call, url) else public
+
+    def _may_be_private(self, call: Call, url: URL) -> bool:
+        """Whether this host may have a private address in this call.
+
+        A host that was named literally, as the registry itself, on the way on from such a registry, or as its token service.
+        A public registry cannot send us to an internal one, although that one may be called for its own images.
+        """
+        own, target = call.endpoint, name_of(url)
+        if call.for_token and {target, url.raw_host} & set(own.settings.token_realms):
+            return True
+        if target == name_of(own.url):
+            target = own.name
+        return self._allowed(target) and (target == own.name or self._allowed(own.name))
+
+    def _allowed(self, name: str) -> bool:
+        return self.endpoints.allows_private(name) or self._private_allowed(name)
+
+    def _tls(self, call: Call, url: URL) -> ssl.SSLContext | None:
+        """The target's own authorities where settings give some, else the registry's."""
+        return self.endpoints.tls(name_of(url)) or call.endpoint.tls
+
+    def _make_sessions(self) -> tuple[ClientSession, ClientSession]:
+        system = TimedResolver(self.limits.connect_timeout, self._given_resolver)
+        # No memory of names: each connection is to an address that was judged when it was made.
+        public = PublicConnector(
+            resolver=PublicResolver(system),
+            use_dns_cache=False,
+            limit=self.limits.lookups_in_flight,
+            limit_per_host=self.limits.requests_per_registry,
+        )
+        private = TCPConnector(
+            resolver=system,
+            use_dns_cache=False,
+            limit=self.limits.lookups_in_flight,
+            limit_per_host=self.limits.requests_per_registry,
+        )
+        return self._make_session(public), self._make_session(private)
+
+    def _make_session(self, connector: TCPConnector) -> ClientSession:
+        return ClientSession(
+            connector=connector,
+            headers={"User-Agent": f"sigward/{__version__}"},
+            cookie_jar=DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            raise_for_status=False,
+            max_line_size=self.limits.headers_bytes,
+            max_field_size=self.limits.headers_bytes,
+        )
+
+
+def _check_head(call: Call, response: ClientResponse) -> None:
+    """What the headers alone forbid: a body packed though `identity` was asked for, or announced as too long."""
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise Refused(Code.MALFORMED, f"{call.what} came encoded", expected="no Content-Encoding", found=encoding[:40])
+    if response.content_length is not None and response.content_length > call.limit:
+        raise over_limit(call.what, call.limit_name, call.limit, f"{response.content_length} announced")
+
+
+def _redirected(call: Call, url: URL, location: str) -> URL:
+    """The next address. `https` must stay, except for registries that settings call insecure."""
+    schemes = {"https", "http"} if call.endpoint.settings.insecure else {"https"}
+    target = read_url(location, url)
+    if target is None or target.scheme not in schemes:
+        host, found = name_of(url), f"{target.scheme}://{target.raw_host}" if target else repr(location[:80])
+        raise Undecided(
+            Code.REGISTRY_ERROR, f"{call.what}: {host} redirects to where we do not go", source=host, found=found
+        )
+    return target
+
+
+def read_url(text: str, base: URL | None = None) -> URL | None:
+    """A URL that a registry wrote, joined with `base`; None where it is none, or carries a user name or password.
+
+    Kept as written: signed storage addresses do not survive another encoding.
+    """
+    if not text.isascii() or not text.isprintable() or " " in text or not 0 < len(text) <= _LONGEST_LOCATION:
+        return None
+    try:
+        url = URL(text, encoded=True)
+        url = base.join(url) if base else url
+        valid = bool(url.raw_host) and (url.port or 0) > 0 and not url.raw_user and not url.raw_password
+    except ValueError:
+        return None
+    return url.with_fragment(None) if valid else None
+
+
+def _translated(call: Call, host: str, error: Exception) -> Undecided | _BrokenError:
+    blocked = _blocked(error)
+    if blocked:
+        return Undecided(
+            Code.ADDRESS_NOT_ALLOWED,
+            f"{call.what}: {host} is not called",
+            source=host,
+            expected=f"a public address, or privateAddress for {host} in the settings",
+            found=blocked.address,
+        )
+    if isinstance(error, TimeoutError):
+        return _unreachable(call, host, "no answer in time")
+    if isinstance(error, ClientSSLError):
+        return _unreachable(call, host, f"TLS failed: {str(error)[:160]}")
+    if isinstance(error, ClientConnectorDNSError):
+        return _unreachable(call, host, f"the name was not resolved: {str(error.os_error)[:120]}")
+    if isinstance(error, (ClientResponseError, ValueError)):  # no HTTP, headers without end, a URL aiohttp will not take
+        message = error.message if isinstance(error, ClientResponseError) else str(error)
+        return Undecided(Code.REGISTRY_ERROR, f"{call.what}: {host} cannot be asked", source=host, found=message[:120])
+    return _BrokenError(str(error)[:120] or type(error).__name__)
+
+
+def _blocked(error: BaseException | None) -> BlockedAddressError | None:
+    while error is not None:
+        if isinstance(error, BlockedAddressError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _unreachable(call: Call, host: str, found: str) -> Undecided:
+    return Undecided(Code.UNREACHABLE, f"{call.what}: {host} did not answer", source=host, found=found)
+
+
+def _retry_after(value: str) -> float:
+    """Seconds (RFC 9110, section 10.2.3); 0 where it says nothing intelligible."""
+    if value.isascii() and value.isdigit() and len(value) < 10:  # noqa: PLR2004 - 30 years
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
