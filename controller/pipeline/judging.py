@@ -1,0 +1,116 @@
+"""Evidence judged once per authority, and remembered under what it was judged by.
+
+A verdict's key holds the evidence's content, the subject and the authority's fingerprint: an edited policy keeps its
+verdicts, a changed key never meets an old one (design, section 7).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Final
+
+from controller.cache import Flights, Memory
+from controller.decision.findings import Answer
+from controller.errors import Code, Refused, Undecided
+from controller.evidence import Evidence, Judge, Verified
+from controller.reference import Digest
+from controller.settings import Settings
+
+Key = tuple[str, str, Digest]
+
+_log = logging.getLogger(__name__)
+_THREADS: Final = 2
+
+
+class NeedsPayload(Exception):  # noqa: N818 - a request, not an error
+    """A verdict is wanted on evidence whose payload was dropped: collect it again."""
+
+
+class Judging:
+    """The judges' memory for every door of one process."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
+        """Remember as `settings` say; judge at the time of `clock` (POSIX seconds)."""
+        self._clock = clock
+        self._limits = settings.limits
+        self._kept = settings.cache.payload_kept_bytes
+        verdicts = settings.cache.verdicts
+        self._verdicts: Memory[Key, tuple[Verified, ...] | Refused] = Memory(verdicts, verdicts * 1024)
+        self._flights: Flights[Key, Answer] = Flights(self._limits.lookups_in_flight, self._limits.lookup_timeout)
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="judge")
+
+    async def outcomes(
+        self, evidence: Evidence, subject: Digest, judges: Iterable[Judge], deadline: float, *, stripped: bool
+    ) -> Mapping[str, Answer]:
+        """What each judge says of one piece, by the judge's fingerprint.
+
+        Raises:
+            NeedsPayload: Where `stripped` and a verdict is not remembered.
+        """
+        answers: dict[str, Answer] = {}
+        for judge in judges:
+            if judge.fingerprint in answers:
+                continue
+            key = (evidence.id, judge.fingerprint, subject)
+            known = self._recall(key)
+            if known is None and stripped:
+                raise NeedsPayload
+            answers[judge.fingerprint] = known or await self._judge(key, evidence, judge, deadline)
+        return answers
+
+    def _recall(self, key: Key) -> tuple[Verified, ...] | Refused | None:
+        entry = self._verdicts.get(key)
+        if entry is None:
+            return None
+        if isinstance(entry.value, tuple) and self._clock() >= min(fact.valid_until for fact in entry.value):
+            return None
+        return entry.value
+
+    async def _judge(self, key: Key, evidence: Evidence, judge: Judge, deadline: float) -> Answer:
+        """On the event loop where the payload is small, else in the pool, once for all who ask."""
+        if evidence.size <= self._limits.large_payload_bytes:
+            return self._keep(key, evidence, _ask(judge, evidence, key[2], self._clock()))
+        loop = asyncio.get_running_loop()
+
+        async def judged() -> Answer:
+            answer = await loop.run_in_executor(self._pool, _ask, judge, evidence, key[2], self._clock())
+            return self._keep(key, evidence, answer)
+
+        try:
+            return await self._flights.join(key, judged, deadline, f"the judgement of {evidence.origin}")
+        except Undecided as error:
+            return error
+
+    def _keep(self, key: Key, evidence: Evidence, answer: Answer) -> Answer:
+        if isinstance(answer, tuple) and evidence.size > self._kept:
+            answer = tuple(replace(fact, predicate=None) for fact in answer)
+        if not isinstance(answer, Undecided) and not _is_fault(answer):
+            self._verdicts.put(key, answer, self._clock())
+        return answer
+
+    async def close(self) -> None:
+        """End the judgements under way."""
+        await self._flights.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _ask(judge: Judge, evidence: Evidence, subject: Digest, now: float) -> Answer:
+    """One judgement. A judge that fails in any unforeseen way has not proved anything (design, rule 2)."""
+    try:
+        facts = judge.judge(evidence, subject, now)
+    except (Refused, Undecided) as error:
+        error.__traceback__ = None  # remembered for minutes: keep the reason, not the frames
+        return error
+    except Exception:  # noqa: BLE001 - whatever a verifier does, it must read as a no
+        _log.exception("judge %s failed on evidence %s", judge.name, evidence.id)
+        return Refused(Code.INTERNAL, "the verification failed in an unforeseen way; see the controller's log")
+    if not facts or any(fact.digest != subject for fact in facts):
+        return Refused(Code.INTERNAL, "the verification answered with facts about another image")
+    return facts
+
+
+def _is_fault(answer: Answer) -> bool:
+    """A fault of ours is not the evidence's: it is never remembered."""
+    return isinstance(answer, Refused) and answer.reason.code is Code.INTERNAL
