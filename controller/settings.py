@@ -117,7 +117,11 @@ class Limits(_Part):
     retry_after_longest: Seconds = Field(default=5.0, description="Longest Retry-After that is waited for.")
 
     policy_file_bytes: int = Field(default=4 * MIB, description="Longest policy file.")
+    policy_file_values: int = Field(default=200_000, description="Values in one policy file, each alias at its full size.")
+    policy_files: int = Field(default=2000, description="Files of one policy directory.")
+    policy_bytes: int = Field(default=64 * MIB, description="All files of one policy directory together.")
     policies: int = Field(default=1000, description="Cluster policies.")
+    trust_policies: int = Field(default=10_000, description="TrustPolicies of all namespaces together.")
     policies_per_namespace: int = Field(default=50, description="TrustPolicies of one namespace.")
     connection_age: Seconds = Field(default=120.0, description="A keep-alive connection is closed after it, with jitter.")
     drain: Seconds = Field(default=15.0, description="How long requests under way may take after a stop signal.")

@@ -3,21 +3,14 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 
 from controller.errors import Reason
 from controller.evidence import Judge
 from controller.policy.selectors import Selector
+from controller.policy.words import Mode
 from controller.reference import Digest, ImagePattern, Repository
 from controller.registry.discovery import Want
-
-
-class Mode(StrEnum):
-    """How strict a policy or a requirement can be."""
-
-    ENFORCE = "Enforce"
-    WARN = "Warn"
-    AUDIT = "Audit"
 
 
 class Effect(IntEnum):
@@ -143,7 +136,8 @@ class CompiledPolicy:
     """A policy ready to judge.
 
     Where `broken` is set the policy did not compile: it still applies to its `scope` and fails there in its own mode.
-    `on_unavailable` is the effect of an undecided requirement, cut at the policy's ceiling.
+    `on_unavailable` is the effect of an undecided requirement, cut at the policy's ceiling. `origin` is the file and line it
+    stands at, where it comes from a file.
     """
 
     id: PolicyId
@@ -154,6 +148,7 @@ class CompiledPolicy:
     requirements: tuple[Requirement, ...] = ()
     revoked: Revoked = Revoked()
     broken: Reason | None = None
+    origin: str = ""
 
     @property
     def wants(self) -> frozenset[Want]:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from controller.compile.compiled import Effect, Mode, PolicyId
+from controller.compile.compiled import Effect, PolicyId
 from controller.errors import Reason
+from controller.policy.words import Mode
 from controller.reference import Digest, Reference
 
 
@@ -43,7 +44,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class RequirementResult:
-    """One requirement: what was expected, what was found, and each check behind it. `effect` is IGNORE on Pass."""
+    """One requirement: what was expected, what was found, and each check behind it.
+
+    `effect` is IGNORE on Pass, except for `unsafeAllowUnsigned`, which passes and warns with its reason.
+    """
 
     name: str
     kind: str

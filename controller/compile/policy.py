@@ -1,0 +1,111 @@
+"""One policy as written -> one policy ready to judge."""
+
+from pydantic import ValidationError
+
+from controller import keys
+from controller.compile.broken import broken, key_signer
+from controller.compile.compiled import CEILING, Authority, CompiledPolicy, Effect, PolicyId, Revoked, Scope
+from controller.compile.rules import compile_requirements
+from controller.compile.selectors import selector
+from controller.errors import Code, Invalid, Reason
+from controller.keys import NamedKey
+from controller.policy import authorities, problems, rules
+from controller.policy.model import Match, Spec, TrustPolicyResource
+from controller.policy.problems import Problem, Problems
+from controller.policy.store import Document
+from controller.policy.words import OnUnavailable, TransparencyLog
+from controller.reference import Digest, ImagePattern
+from controller.settings import Limits
+from controller.verify.keyed import KeyedAuthority
+
+
+def compile_one(document: Document, limits: Limits) -> CompiledPolicy:
+    """Parse everything in a policy, once.
+
+    Raises:
+        Invalid: Naming every field that is wrong: first those of the wrong shape; where the shape is right, everything else.
+    """
+    found = Problems()
+    try:
+        resource = TrustPolicyResource.model_validate(document.value)
+    except ValidationError as error:
+        found.extend(problems.of_shape(error, TrustPolicyResource))
+        found.check()
+        raise  # never: a validation error names at least one problem
+    found.extend(rules.check(resource))
+    policy = _compile(resource, document, found, limits)
+    found.check()
+    return policy
+
+
+def compile_or_break(document: Document, limits: Limits) -> CompiledPolicy:
+    """The same, but a policy that does not compile becomes one that refuses its scope (design, rule 12)."""
+    try:
+        return compile_one(document, limits)
+    except Invalid as error:
+        reason = error.reason
+    except Exception as error:  # noqa: BLE001 - a fault of ours must not drop a policy: it refuses like any broken one
+        reason = Reason(Code.INTERNAL, "the policy could not be compiled", found=type(error).__name__)
+    return broken(identity(document), document.value, reason, document.origin)
+
+
+def identity(document: Document) -> PolicyId:
+    """Which policy a document is. A cluster policy has no namespace, whatever its metadata says."""
+    namespace = document.namespace if document.kind == "TrustPolicy" else ""
+    return PolicyId(document.kind, namespace, document.name)
+
+
+def _compile(resource: TrustPolicyResource, document: Document, found: Problems, limits: Limits) -> CompiledPolicy:
+    spec = resource.spec
+    ceiling = CEILING[spec.mode]
+    return CompiledPolicy(
+        id=identity(document),
+        mode=spec.mode,
+        scope=_scope(spec.match, identity(document).namespace, found),
+        on_unavailable=min(ceiling, Effect.DENY if spec.on_unavailable is OnUnavailable.DENY else Effect.WARN),
+        authorities=_authorities(spec, found, limits),
+        requirements=compile_requirements(spec, found),
+        revoked=Revoked(frozenset(map(Digest.parse, spec.revoked.digests)), frozenset(map(key_signer, spec.revoked.keys))),
+        origin=document.origin,
+    )
+
+
+def _scope(match: Match, namespace: str, found: Problems) -> Scope:
+    return Scope(
+        images=_patterns(match.images, "spec.match.images", found),
+        exclude_images=_patterns(match.exclude_images, "spec.match.excludeImages", found),
+        namespace=namespace,
+        namespace_selector=selector(match.namespace_selector),
+        object_selector=selector(match.object_selector),
+    )
+
+
+def _patterns(written: tuple[str, ...], field: str, found: Problems) -> tuple[ImagePattern, ...]:
+    patterns: list[ImagePattern] = []
+    for index, text in enumerate(written):
+        with found.at(f"{field}[{index}]"):
+            patterns.append(ImagePattern(text))
+    return tuple(patterns)
+
+
+def _authorities(spec: Spec, found: Problems, limits: Limits) -> tuple[Authority, ...]:
+    """As many as were written, in order, or `found` says why not: requirements point at them by index."""
+    compiled = (_authority(item, f"spec.authorities[{index}]", found, limits) for index, item in enumerate(spec.authorities))
+    return tuple(authority for authority in compiled if authority is not None)
+
+
+def _authority(written: authorities.Authority, field: str, found: Problems, limits: Limits) -> Authority | None:
+    named: list[NamedKey] = []
+    for index, key in enumerate(written.keys or ()):
+        where = f"{field}.keys[{index}]"
+        if key.pem is None:
+            continue  # a reference: refused as not supported yet
+        with found.at(f"{where}.pem"):
+            named.append(NamedKey(key.name or "", keys.parse(key.pem.encode(), f"{where}.pem")))
+    if not named:
+        if not found:  # every way here was refused already; this keeps it so
+            found.extend([Problem(field, "believes nobody")])
+        return None
+    log_required = written.transparency_log is TransparencyLog.REQUIRED
+    judge = KeyedAuthority(written.name, named, log_required=log_required, limits=limits)
+    return Authority(judge, written.role or "")

@@ -1,0 +1,141 @@
+"""Who is believed: the `authorities` of a trust policy."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from controller.policy.part import LATER, Part
+from controller.policy.words import (
+    DataKey,
+    Level,
+    Name,
+    ObjectName,
+    PatternText,
+    Pem,
+    PemBundle,
+    Revocation,
+    Short,
+    Text,
+    Time,
+    TransparencyLog,
+    Url,
+)
+
+
+class DataRef(Part):
+    """A key in a Secret or ConfigMap."""
+
+    namespace: Name | None = Field(
+        default=None,
+        description="Namespace of the object. Required in a ClusterTrustPolicy; a TrustPolicy reads its own namespace only.",
+    )
+    name: ObjectName = Field(description="Name of the object.")
+    key: DataKey = Field(description="Key in its data.")
+
+
+class PemSource(Part):
+    """PEM text: exactly one of `pem`, `secretKeyRef` and `configMapKeyRef`."""
+
+    pem: PemBundle | None = Field(default=None, description="PEM, written here.")
+    secret_key_ref: DataRef | None = Field(default=None, description="PEM in a Secret.")
+    config_map_key_ref: DataRef | None = Field(default=None, description="PEM in a ConfigMap.")
+
+
+class Key(Part):
+    """A public key: exactly one of `pem`, `secretKeyRef` and `configMapKeyRef`."""
+
+    name: Name | None = Field(default=None, description="Name of the key, for people; unique within the authority.")
+    pem: Pem | None = Field(
+        default=None,
+        description="The public key in PEM (SubjectPublicKeyInfo): ECDSA P-256/384/521, Ed25519, RSA >= 2048 bits, ML-DSA.",
+    )
+    secret_key_ref: Annotated[DataRef | None, LATER] = Field(default=None, description="The public key in a Secret.")
+    config_map_key_ref: Annotated[DataRef | None, LATER] = Field(default=None, description="The public key in a ConfigMap.")
+    not_before: Annotated[Time | None, LATER] = Field(
+        default=None, description="Signatures proven to be older are not believed."
+    )
+    not_after: Annotated[Time | None, LATER] = Field(
+        default=None, description="Signatures not proven to be older are not believed."
+    )
+
+
+class Issuer(Part):
+    """Exactly one of `exact`, `glob` and `regex`; each must match the whole value."""
+
+    exact: Url | None = Field(default=None, description="The value itself.")
+    glob: PatternText | None = Field(default=None, description="A pattern in which `*` crosses neither `/` nor `@`.")
+    regex: PatternText | None = Field(default=None, description="An RE2 expression, matched against the whole value.")
+
+
+class Identity(Part):
+    """A keyless identity: who the issuer says it is."""
+
+    issuer: Issuer = Field(description="The OIDC issuer.")
+    subject: Issuer = Field(description="The subject (URI, email, DNS or otherName of the certificate).")
+    claims: dict[Short, Text] = Field(
+        default_factory=dict, max_length=32, description="Further claims of the certificate by documented name, exact."
+    )
+
+
+class Keyless(Part):
+    """Certificates of a Fulcio that a trust root knows."""
+
+    trust_root: ObjectName = Field(description="public-good, github or the name of a TrustRoot.")
+    identities: tuple[Identity, ...] = Field(min_length=1, max_length=32, description="Any one suffices.")
+
+
+class Stores(Part):
+    """The trust stores of the Notary Project."""
+
+    ca: PemSource | None = Field(default=None, description="Anchors of signing certificates.")
+    signing_authority: PemSource | None = Field(default=None, description="Anchors of signing authorities.")
+    tsa: PemSource | None = Field(default=None, description="Anchors of timestamp authorities.")
+
+
+class X509(Part):
+    """Certificates under given anchors: the Notary Project, or a company PKI."""
+
+    level: Level = Field(default=Level.STRICT, description="Verification level.")
+    stores: Stores = Field(description="The trust anchors; at least one store.")
+    identities: tuple[Text, ...] = Field(
+        min_length=1, max_length=32, description="Subjects that are believed: C, ST and O at least, partial match."
+    )
+    revocation: Revocation = Field(default=Revocation.STRICT, description="How revocation is checked.")
+
+
+class Keyring(Part):
+    """OpenPGP public keys: exactly one of `armored`, `secretKeyRef` and `configMapKeyRef`."""
+
+    armored: PemBundle | None = Field(default=None, description="The ASCII-armored key ring, written here.")
+    secret_key_ref: DataRef | None = Field(default=None, description="The key ring in a Secret.")
+    config_map_key_ref: DataRef | None = Field(default=None, description="The key ring in a ConfigMap.")
+
+
+class OpenPgp(Part):
+    """OpenPGP simple signing."""
+
+    keyring: Keyring = Field(description="The keys that are believed.")
+
+
+class Authority(Part):
+    """Somebody who is believed: exactly one of `keys`, `keyless`, `x509` and `openpgp`."""
+
+    name: Name = Field(description="Name by which requirements refer to it; unique within the policy.")
+    role: Name | None = Field(default=None, description="The role it speaks for in `perRole`.")
+    keys: tuple[Key, ...] | None = Field(
+        default=None, min_length=1, max_length=32, description="Public keys; any one suffices."
+    )
+    keyless: Annotated[Keyless | None, LATER] = Field(default=None, description="Keyless identities.")
+    x509: Annotated[X509 | None, LATER] = Field(default=None, description="Certificates under given anchors.")
+    openpgp: Annotated[OpenPgp | None, LATER] = Field(default=None, description="OpenPGP keys.")
+    trust_root: Annotated[ObjectName | None, LATER] = Field(
+        default=None,
+        description="For keys and x509: whose log entries and timestamps are believed. Without it they are ignored.",
+    )
+    transparency_log: TransparencyLog | None = Field(
+        default=None,
+        description=(
+            "Whether a signature must stand in a transparency log. Default Optional for keys and x509, Required for "
+            "keyless. Logs are not judged yet: an authority that requires one believes nothing."
+        ),
+    )
