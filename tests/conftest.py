@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import pytest_socket
 
@@ -10,6 +11,10 @@ from controller.demo.images import ImageBuilder
 from controller.demo.registry import EmbeddedRegistry
 from controller.demo.signer import Signer
 from tests.fakes.registry import FaultyRegistry
+
+# A property is about answers: how long one example takes on a busy machine is no part of it.
+hypothesis.settings.register_profile("answers", deadline=None)
+hypothesis.settings.load_profile("answers")
 
 _WITHOUT_NETWORK = frozenset({"unit", "property"})
 _ROOT = Path(__file__).parent
