@@ -25,6 +25,7 @@ class Code(StrEnum):
     UNKNOWN_KIND = "UnknownKind"
     INVALID_ROOT = "InvalidTrustedRoot"
     NOT_SUPPORTED_YET = "NotSupportedYet"
+    NOT_INSTALLED = "NotInstalled"
     # Documents from outside
     MALFORMED = "Malformed"
     AMBIGUOUS = "Ambiguous"
@@ -38,6 +39,7 @@ class Code(StrEnum):
     WRONG_PREDICATE_TYPE = "WrongPredicateType"
     WRONG_PAYLOAD_TYPE = "WrongPayloadType"
     WRONG_FORMAT = "WrongFormat"
+    WRONG_IDENTITY = "WrongIdentity"
     WRONG_ANNOTATION = "WrongAnnotation"
     REVOKED = "Revoked"
     LOG_REQUIRED = "LogRequired"

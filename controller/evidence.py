@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
-from controller.reference import Digest, Repository
+from controller.reference import Digest, Reference, Repository
 
 COSIGN_SIGN_PREDICATE: Final = "https://sigstore.dev/cosign/sign/v1"
 """Predicate type of the statement that is an image *signature* (cosign 3); no other predicate meets `signature`."""
@@ -97,7 +97,14 @@ class MessageSignature:
     artifact: bytes | None = None
 
 
-Content = SimpleSigning | Envelope | MessageSignature
+@dataclass(frozen=True, slots=True)
+class OpenPgpMessage:
+    """One signed OpenPGP message (RFC 9580 section 10.3), uncompressed: the claim and exactly one signature over it."""
+
+    message: bytes
+
+
+Content = SimpleSigning | Envelope | MessageSignature | OpenPgpMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +175,9 @@ class Verified:
     """A fact: `signer`, whom `authority` trusts, says `claim` about `digest`. Made in `verify/` only.
 
     `predicate` is the decoded predicate of an attestation (JSON value), `annotations` the signed ones of a signature.
-    `valid_until` (POSIX seconds) is the earliest time at which the fact must be judged again.
+    `valid_until` (POSIX seconds) is the earliest time at which the fact must be judged again. `identity` is the image name
+    that was signed, where the format makes a promise about it (OpenPGP): such a fact is about images of that name only, and
+    `decision/` compares it with the image being judged.
     """
 
     digest: Digest
@@ -182,6 +191,7 @@ class Verified:
     predicate: Any = None
     annotations: Mapping[str, str] = field(default_factory=lambda: _NO_ANNOTATIONS)
     valid_until: float = math.inf
+    identity: Reference | None = None
 
 
 class Judge(Protocol):
@@ -218,6 +228,8 @@ def _parts(content: Content) -> tuple[bytes, ...]:
             return (payload_type.encode(), payload, stored, *parts)
         case MessageSignature(algorithm, digest, signature, artifact):
             return (algorithm.encode(), digest, signature, artifact or b"")
+        case OpenPgpMessage(message):
+            return (message,)
 
 
 def _material_parts(material: Material) -> tuple[bytes, ...]:

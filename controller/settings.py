@@ -8,12 +8,14 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from controller.errors import Code, Invalid
+from controller.reference import Reference, Repository
 
 _UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 KIB: Final = 1024
@@ -75,12 +77,18 @@ class Limits(_Part):
         default=65536,
         description="JSON values in one manifest or listing: small ones cost many times their length in memory.",
     )
+    platforms_per_index: int = Field(default=32, description="Platforms of one index that are judged each by itself.")
     manifest_layers: int = Field(default=256, description="Layers, or manifests of an index, that are looked at.")
     signatures_per_image: int = Field(default=64, description="Signature layers read from one cosign tag.")
     attestations_per_image: int = Field(default=64, description="Attestation layers read from one cosign tag.")
     referrers_per_image: int = Field(default=128, description="Referrers of one image that are read.")
     referrer_entries: int = Field(default=4096, description="Referrers of one image that are listed.")
     referrer_pages: int = Field(default=16, description="Pages of one referrers listing.")
+    openpgp_signatures_per_image: int = Field(
+        default=32, description="OpenPGP signatures read from one lookaside server, or from a registry's extension."
+    )
+    keyring_bytes: int = Field(default=1 * MIB, description="Longest OpenPGP key ring.")
+    keyring_keys: int = Field(default=256, description="Keys of one OpenPGP key ring.")
     signature_bytes: int = Field(
         default=256 * KIB, description="Longest signature payload or keyless bundle of a signature."
     )
@@ -142,6 +150,13 @@ class CacheSettings(_Part):
     )
 
 
+def _lookaside(base: str) -> str:
+    parts = urlsplit(base)
+    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("expected an http or https URL without user, query and fragment")
+    return base.rstrip("/")
+
+
 class RegistrySettings(_Part):
     """How one registry is reached. Keyed by its host (with port) in `registries`."""
 
@@ -151,9 +166,36 @@ class RegistrySettings(_Part):
         default=False, description="The host may resolve to a private, loopback or link-local address."
     )
     mirrors: tuple[str, ...] = Field(default=(), description="Hosts asked first, in order, for the same repositories.")
+    lookaside: tuple[Annotated[str, AfterValidator(_lookaside)], ...] = Field(
+        default=(),
+        max_length=4,
+        description=(
+            "Web servers that hold OpenPGP signatures of this registry's images, as `<base>/<repository>@sha256=<hex>/"
+            "signature-1`. A host written here may have a private address and be plain `http`. "
+            "Without any, the registry's own signature extension is asked."
+        ),
+    )
     token_realms: tuple[str, ...] = Field(
         default=(), description="Hosts of token services elsewhere that may see credentials."
     )
+
+
+def _remap(prefixes: dict[str, str]) -> dict[str, str]:
+    """Both sides are a registry or the beginning of a repository's name, in whole segments and canonical form.
+
+    Raises:
+        ValueError: For a prefix that no canonical name could begin with: it would silently map nothing.
+    """
+    for prefix in (*prefixes, *prefixes.values()):
+        host, slash, _ = prefix.partition("/")
+        whole = f"{prefix}/x" if slash else f"{prefix}/x/x"
+        try:
+            canonical = str(Repository.parse(whole)) if "." in host or ":" in host or host == "localhost" else ""
+        except Invalid:
+            canonical = ""
+        if canonical != whole:
+            raise ValueError(f"expected a registry host or a canonical repository prefix, found {prefix[:120]!r}")
+    return prefixes
 
 
 class ImagePath(_Part):
@@ -171,12 +213,28 @@ class Settings(_Part):
     limits: Limits = Field(default_factory=Limits)
     cache: CacheSettings = Field(default_factory=CacheSettings)
     registries: dict[str, RegistrySettings] = Field(default_factory=dict)
+    remap: Annotated[dict[str, str], AfterValidator(_remap)] = Field(
+        default_factory=dict,
+        description=(
+            "Mirror to origin, as prefixes of repository names: evidence is looked for at the origin, OpenPGP signatures "
+            "are for its name. Policies match and digests are resolved at the name a pod writes. The longest prefix counts."
+        ),
+    )
     image_paths: tuple[ImagePath, ...] = Field(default=(), description="Custom kinds with pod templates.")
     docker_config: Path | None = Field(default=None, description="docker config.json with the controller's own credentials.")
     mutate: bool = Field(default=True, description="Pin digests at /mutate.")
     client_ca_file: Path | None = Field(
         default=None, description="CA of the API server's client certificate, where it has one."
     )
+
+    def origin(self, reference: Reference) -> Reference:
+        """The reference under the name of its origin where `remap` says that its repository mirrors one."""
+        name = str(reference.repository)
+        for prefix in sorted(self.remap, key=len, reverse=True):
+            if name == prefix or name.startswith(f"{prefix}/"):
+                mapped = Repository.parse(self.remap[prefix] + name[len(prefix) :])
+                return Reference(mapped, reference.tag, reference.digest)
+        return reference
 
 
 def load(path: Path) -> Settings:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from controller.compile.compiled import Authority
 from controller.errors import Code, Refused, Undecided
 from controller.evidence import Evidence, Verified
-from controller.reference import Digest
+from controller.reference import Digest, Reference
 from controller.registry.discovery import Gap
 
 Answer = tuple[Verified, ...] | Refused | Undecided
@@ -25,9 +25,10 @@ class Piece:
 class Findings:
     """Everything about one digest.
 
-    `children` are the manifests of an index. `gaps` are sources without a believable answer (`settled` ones were refused,
-    the others did not answer), `unreadable` pieces that are no evidence. `stale` says that the registry is away and this is
-    what it said before.
+    `reference` is the name the image is judged under, remapped: what signatures that promise a name are compared with; with
+    none they count for nothing. `children` are the manifests of an index. `gaps` are sources without a believable answer
+    (`settled` ones were refused, the others did not answer), `unreadable` pieces that are no evidence. `stale` says that the
+    registry is away and this is what it said before.
     """
 
     digest: Digest
@@ -36,6 +37,7 @@ class Findings:
     gaps: tuple[Gap, ...] = ()
     unreadable: tuple[Gap, ...] = ()
     stale: bool = False
+    reference: Reference | None = None
 
     @property
     def unanswered(self) -> tuple[Gap, ...]:
@@ -63,19 +65,43 @@ def opinions(findings: Findings, authority: Authority, revoked: frozenset[str]) 
     for piece in findings.pieces:
         answer = piece.outcomes.get(authority.judge.fingerprint)
         if answer is not None:
-            seen.append(Opinion(authority, piece.evidence, _still_believed(answer, findings.digest, revoked, authority)))
+            seen.append(Opinion(authority, piece.evidence, _still_believed(answer, findings, revoked, authority)))
     return seen
 
 
-def _still_believed(answer: Answer, digest: Digest, revoked: frozenset[str], authority: Authority) -> Answer:
-    """Drop facts by revoked signers and, whatever a judge did, facts about anything but the digest judged (rule 1)."""
+def _still_believed(answer: Answer, findings: Findings, revoked: frozenset[str], authority: Authority) -> Answer:
+    """Drop facts by revoked signers, facts about another image name and, whatever a judge did, another digest (rule 1)."""
     if not isinstance(answer, tuple):
         return answer
-    about = tuple(fact for fact in answer if fact.digest == digest)
-    believed = tuple(fact for fact in about if fact.signer.id not in revoked)
+    about = tuple(fact for fact in answer if fact.digest == findings.digest)
+    named = tuple(fact for fact in about if fact.identity is None or _is_named(fact.identity, findings))
+    believed = tuple(fact for fact in named if fact.signer.id not in revoked)
     if believed:
         name = authority.judge.name  # a judge with the same trust may stand under another name in another policy
         return tuple(fact if fact.authority == name else replace(fact, authority=name) for fact in believed)
+    if named:
+        return Refused(Code.REVOKED, "the signer is revoked", found=named[0].signer.name)
     if about:
-        return Refused(Code.REVOKED, "the signer is revoked", found=about[0].signer.name)
-    return Refused(Code.WRONG_DIGEST, "the fact is about another image", expected=str(digest))
+        expected = _wanted_name(findings.reference) if findings.reference else "the image's name"
+        return Refused(
+            Code.WRONG_IDENTITY, "the signature is for another image name", expected=expected, found=str(about[0].identity)
+        )
+    return Refused(Code.WRONG_DIGEST, "the fact is about another image", expected=str(findings.digest))
+
+
+def _is_named(signed: Reference, findings: Findings) -> bool:
+    """Whether a signed image name is the one judged (containers-policy.json, `matchRepoDigestOrExact`).
+
+    Repository and tag must be equal where a tag is asked for (none written asks for `latest`); the repository is enough only
+    where nothing but a digest is written. A name signed without a tag is no name of any tag.
+    """
+    asked = findings.reference
+    if asked is None or signed.repository != asked.repository or signed.digest not in {None, findings.digest}:
+        return False
+    tag = asked.tag or asked.wanted_tag
+    return tag is None or signed.tag == tag
+
+
+def _wanted_name(asked: Reference) -> str:
+    tag = asked.tag or asked.wanted_tag
+    return f"{asked.repository}:{tag}" if tag else str(asked.repository)

@@ -30,10 +30,14 @@ from controller.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """One image and what it will be judged by, before anything is asked of anybody."""
+    """One image and what it will be judged by, before anything is asked of anybody.
+
+    `origin` is the reference remapped: where evidence is looked for, and the name it must be for where it names one.
+    """
 
     named: Named
     reference: Reference
+    origin: Reference
     policies: Applicable
     memo: Hashable
 
@@ -112,7 +116,7 @@ class Gate:
         if not policies.judged:
             return decision.without_evidence(named, reference, policies, self._settings.unmatched_images)
         memo = (subject.image, source.scope, snapshot.number, policies.key)
-        return _Plan(named, reference, policies, memo)
+        return _Plan(named, reference, self._settings.origin(reference), policies, memo)
 
     def _recall(self, plan: _Plan) -> Report | None:
         report = self._reports.get(plan.memo)
@@ -153,7 +157,7 @@ class Gate:
 
     async def _judge_digest(self, plan: _Plan, resolved: Resolved, source: Source, deadline: float) -> Report:
         """Evidence, verification, decision; with what passed before where the registry is away."""
-        repository, digest, wants = plan.reference.repository, resolved.digest, plan.wants
+        repository, digest, wants = plan.origin.repository, resolved.digest, plan.wants
         entry = self._lookups.remembered(source, repository, digest, wants) if wants else None
         if entry and self._clock() < self._lookups.evidence_until(entry):
             try:
@@ -181,6 +185,7 @@ class Gate:
             gaps=collected.gaps,
             unreadable=collected.unreadable,
             stale=resolved.stale,
+            reference=plan.origin,
         )
         return decision.decide(plan.named, plan.reference, plan.policies, findings, self._settings.unmatched_images)
 
@@ -195,7 +200,7 @@ class Gate:
         denied = any(gap.reason.code is Code.UNAUTHORIZED for gap in collected.gaps)
         if report.passed or denied:
             return report
-        entry = self._lookups.remembered(source, plan.reference.repository, resolved.digest, plan.wants)
+        entry = self._lookups.remembered(source, plan.origin.repository, resolved.digest, plan.wants)
         if entry is None or not self._lookups.usable_stale(entry):
             return report
         try:
@@ -206,7 +211,7 @@ class Gate:
 
     def _settle(self, plan: _Plan, resolved: Resolved, report: Report, source: Source) -> Report:
         """Remember how it went, and how long the same answer may be given without looking again."""
-        repository, digest = plan.reference.repository, resolved.digest
+        repository, digest = plan.origin.repository, resolved.digest
         self._lookups.judged(source, repository, digest, plan.wants, passing=report.passed)
         if resolved.stale or report.undecided:
             return replace(report, cached_until=0.0)

@@ -48,6 +48,7 @@ _STEPS: Final[Mapping[Code, Step]] = {
     Code.UNKNOWN_KIND: Step("have the platform team name this kind's pod template in the setting imagePaths"),
     Code.INVALID_ROOT: Step("the platform team must correct this trusted root"),
     Code.NOT_SUPPORTED_YET: Step("the platform team must leave this field out of the policy, or update Sigward"),
+    Code.NOT_INSTALLED: Step("install the extra that this policy needs, or use the image that has it"),
     Code.MALFORMED: _PUSH_AGAIN,
     Code.AMBIGUOUS: _PUSH_AGAIN,
     Code.LIMIT_EXCEEDED: Step("remove what is too much beside the image, or have the platform team raise the limit"),
@@ -59,6 +60,7 @@ _STEPS: Final[Mapping[Code, Step]] = {
     Code.WRONG_PREDICATE_TYPE: _ATTEST_THIS,
     Code.WRONG_PAYLOAD_TYPE: _SIGN_THIS,
     Code.WRONG_FORMAT: _SIGN_THIS,
+    Code.WRONG_IDENTITY: Step("the signature is for another image name: sign this name, or have the setting remap say so"),
     Code.WRONG_ANNOTATION: Step(
         "sign with the annotations that the policy asks for", "cosign sign --key KEY -a NAME=VALUE IMAGE"
     ),

@@ -11,7 +11,16 @@ from typing import Any, Final
 
 from controller.documents import members, read_object, text, unfolded
 from controller.errors import Code, Refused
-from controller.evidence import COSIGN_SIGN_PREDICATE, Claim, Content, Envelope, MessageSignature, SimpleSigning
+from controller.evidence import (
+    COSIGN_SIGN_PREDICATE,
+    Claim,
+    Content,
+    Envelope,
+    Format,
+    MessageSignature,
+    OpenPgpMessage,
+    SimpleSigning,
+)
 from controller.formats import dsse, statement
 from controller.keys import Message
 from controller.reference import Digest
@@ -51,6 +60,8 @@ def signed_message(content: Content, subject: Digest) -> Message:
         case MessageSignature():
             subject.check(content.artifact or b"", "image manifest")
             return Message(content.artifact)
+        case OpenPgpMessage():
+            raise _openpgp()
 
 
 def read(content: Content, subject: Digest, limits: Limits) -> Said:
@@ -67,6 +78,13 @@ def read(content: Content, subject: Digest, limits: Limits) -> Said:
             return _statement(content, subject, limits)
         case MessageSignature():
             return _message(content, subject)
+        case OpenPgpMessage():
+            raise _openpgp()
+
+
+def _openpgp() -> Refused:
+    """An OpenPGP message is verified by a key ring only (`verify/openpgp.py`): its claim is inside the signature."""
+    return Refused(Code.WRONG_FORMAT, "not a format that is verified by a public key", found=Format.SIMPLE_SIGNING)
 
 
 def _simple_signing(payload: bytes, subject: Digest, limits: Limits) -> Said:

@@ -12,7 +12,7 @@ from controller.demo import payloads
 from controller.demo.mediatypes import COSIGN_CUSTOM, COSIGN_SIGN, CYCLONEDX, SIGSTORE_BUNDLE, SLSA_V1, SPDX
 from controller.demo.signingkeys import SigningKey
 from controller.errors import Code, Refused
-from controller.evidence import Claim, Envelope, Evidence, Format, SimpleSigning
+from controller.evidence import Claim, Envelope, Evidence, Format, MessageSignature, SimpleSigning
 from controller.formats import read, statement
 from controller.keys import NamedKey, PublicKey
 from controller.settings import Limits
@@ -91,6 +91,7 @@ def with_signature(evidence: Evidence, raw: bytes) -> Evidence:
         return replace(
             evidence, content=replace(content, signatures=tuple(replace(s, signature=raw) for s in content.signatures))
         )
+    assert isinstance(content, SimpleSigning | MessageSignature)
     return replace(evidence, content=replace(content, signature=raw))
 
 
