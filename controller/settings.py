@@ -107,6 +107,7 @@ class Limits(_Part):
     trusted_root_entries: int = Field(default=256, description="Logs, or authorities, of one kind in a trusted root.")
     clock_skew: Seconds = Field(default=60.0, description="How far ahead of our clock a proven time may be.")
     error_body_bytes: int = Field(default=16 * KIB, description="What is read of a registry's error answer.")
+    tokens: int = Field(default=4096, description="Tokens of registries that are remembered.")
     token_bytes: int = Field(default=64 * KIB, description="Longest answer of a token service.")
     headers_bytes: int = Field(default=16 * KIB, description="Longest header field of an answer.")
     redirects: int = Field(default=5, description="Redirects followed for one blob.")

@@ -1,6 +1,7 @@
 """A registry as a `Source`: the OCI distribution specification, read side."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from yarl import URL
@@ -8,13 +9,17 @@ from yarl import URL
 from controller.errors import Code, Invalid, Refused, Undecided
 from controller.reference import Digest, Reference, Repository
 from controller.registry import mediatypes
+from controller.registry.calls import Answer, Call
+from controller.registry.credentials import Anonymous, Credentials
 from controller.registry.endpoints import Endpoint
 from controller.registry.listing import fallback_tag, next_page
 from controller.registry.manifests import over_limit, read_listing, read_manifest
 from controller.registry.source import Descriptor, Manifest
 from controller.registry.statuses import undecided
-from controller.registry.transport import Answer, Call, RegistryTransport
+from controller.registry.transport import RegistryTransport
 
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
 _NO_REFERRERS_API: Final = frozenset({400, 404, 405, 406, 501})
 """How registries without the referrers API answer: 404 by the specification ("Unavailable Referrers API"), the others as
@@ -29,14 +34,16 @@ class RegistryClient:
     As cheap as an object: connections, tokens and limits belong to the transport, which many views share.
     """
 
-    def __init__(self, transport: RegistryTransport) -> None:
+    def __init__(self, transport: RegistryTransport, credentials: Credentials | None = None) -> None:
+        """Ask through `transport`, as whom `credentials` say; by default as nobody in particular."""
         self._transport = transport
+        self._credentials = credentials or Anonymous()
         self._limits = transport.limits
 
     @property
     def scope(self) -> str:
         """As `Source.scope`."""
-        return "anonymous"
+        return self._credentials.scope
 
     async def resolve(self, reference: Reference) -> Manifest:
         """As `Source.resolve`."""
@@ -82,7 +89,7 @@ class RegistryClient:
         answer = await self._ask(endpoint, repository, f"manifests/{name}", what, limit, accept=mediatypes.ACCEPT_MANIFEST)
         if answer.status == _NOT_FOUND:
             return None
-        _check(answer, what)
+        await self._check(answer, endpoint, repository, what)
         expected = name if isinstance(name, Digest) else None
         manifest = read_manifest(
             answer.body, self._limits, content_type=answer.headers.get("Content-Type", ""), expected=expected
@@ -98,7 +105,7 @@ class RegistryClient:
         answer = await self._ask(endpoint, repository, f"blobs/{descriptor.digest}", what, bound)
         if answer.status == _NOT_FOUND:
             return None
-        _check(answer, what)
+        await self._check(answer, endpoint, repository, what)
         descriptor.digest.check(answer.body, what)
         return answer.body
 
@@ -112,7 +119,7 @@ class RegistryClient:
             answer = await self._ask(endpoint, repository, path, what, limit, accept=mediatypes.OCI_INDEX)
             if answer.status in _NO_REFERRERS_API and not length:
                 return await self._fallback(endpoint, repository, digest)
-            _check(answer, what)
+            await self._check(answer, endpoint, repository, what)
             length += len(answer.body)
             found |= {entry.digest: entry for entry in read_listing(answer.body, self._limits)}
             if len(found) > self._limits.referrer_entries:
@@ -129,7 +136,7 @@ class RegistryClient:
         answer = await self._ask(endpoint, repository, f"manifests/{tag}", what, limit, accept=mediatypes.OCI_INDEX)
         if answer.status == _NOT_FOUND:
             return ()
-        _check(answer, what)
+        await self._check(answer, endpoint, repository, what)
         if Digest.of(answer.body, digest.algorithm) == digest:
             # GitLab reads `sha256-<hex>` as the digest and answers with the image itself: it has no such tag.
             return ()
@@ -146,17 +153,33 @@ class RegistryClient:
         accept: str = "*/*",
     ) -> Answer:
         url = _url(endpoint, repository, path)
-        return await self._transport.fetch(Call(endpoint, url, what, limit[1], limit[0], accept))
+        authenticator = self._transport.authenticator
+        credential = await self._credentials.find(Repository(endpoint.name, repository.path))
+        sent = await authenticator.prepare(endpoint, repository, credential)
+        call = Call(endpoint, url, what, limit[1], limit[0], accept, sent)
+        answer = await self._transport.fetch(call)
+        if answer.status != _UNAUTHORIZED or answer.url.origin() != url.origin():
+            return answer
+        better = await authenticator.answer(endpoint, repository, credential, answer, sent)
+        return await self._transport.fetch(replace(call, authorization=better)) if better else answer
+
+    async def _check(self, answer: Answer, endpoint: Endpoint, repository: Repository, what: str) -> None:
+        """Every status but success and "not found" is Undecided, with what a person needs to find out why."""
+        if answer.good:
+            return
+        asked = Repository(endpoint.name, repository.path)
+        hint = ""
+        if answer.status in {_UNAUTHORIZED, _FORBIDDEN}:
+            known = await self._credentials.find(asked)
+            hint = f"asked {'with' if known else 'without'} credentials"
+            note = self._credentials.note(asked)
+            hint += f"; {note}" if note and not known else ""
+        raise undecided(answer, what, hint=hint)
 
 
 def _url(endpoint: Endpoint, repository: Repository, path: str) -> URL:
     # The parts are of the grammar of references, or of our own making: nothing to encode.
     return endpoint.url.join(URL(f"/v2/{repository.path}/{path}", encoded=True))
-
-
-def _check(answer: Answer, what: str) -> None:
-    if not answer.good:
-        raise undecided(answer, what)
 
 
 def _check_announced(answer: Answer, what: str) -> None:

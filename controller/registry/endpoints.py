@@ -87,11 +87,11 @@ def registry_name(text: str, field: str) -> str:
     """
     try:
         repository = Repository.parse(f"{text}/x/x")
-    except Invalid as error:
-        raise Invalid(Code.INVALID_SETTINGS, error.reason.message, field=field) from None
-    if repository.path != "x/x":
+    except Invalid:
+        repository = None
+    if repository is None or repository.path != "x/x":
         raise Invalid(
-            Code.INVALID_SETTINGS, "not a registry host", field=field, expected="host or host:port", found=text[:80]
+            Code.INVALID_SETTINGS, "not a registry host", field=field, expected="host or host:port", found=repr(text[:80])
         )
     return repository.registry
 

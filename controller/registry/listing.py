@@ -7,7 +7,7 @@ from yarl import URL
 
 from controller.errors import Code, Refused
 from controller.reference import Digest, Repository
-from controller.registry.transport import read_url
+from controller.registry.calls import read_url
 
 _LINK: Final = re.compile(
     r'\s*<([^<>]{1,8192})>((?:\s*;\s*[a-zA-Z*]{1,20}\s*=\s*(?:"[^"]{0,200}"|[^\s",;]{1,200}))*)\s*(?:,|$)'

@@ -4,7 +4,7 @@ import json
 from typing import Final
 
 from controller.errors import Code, Undecided
-from controller.registry.transport import Answer
+from controller.registry.calls import Answer
 
 _CODES: Final = {401: Code.UNAUTHORIZED, 403: Code.UNAUTHORIZED, 429: Code.RATE_LIMITED}
 _LONGEST_QUOTE: Final = 200
@@ -18,9 +18,7 @@ def undecided(answer: Answer, what: str, *, hint: str = "") -> Undecided:
     """
     code = _CODES.get(answer.status, Code.REGISTRY_ERROR)
     found = " ".join(part for part in (f"HTTP {answer.status}", said(answer)) if part)
-    message = (
-        f"{what}: {answer.host} did not let us read it" if code is Code.UNAUTHORIZED else f"{what}: {answer.host} failed"
-    )
+    message = f"{what}: {answer.host} did not let us in" if code is Code.UNAUTHORIZED else f"{what}: {answer.host} failed"
     if code is Code.RATE_LIMITED:
         message = f"{what}: {answer.host} limits how often we may ask"
     return Undecided(code, f"{message} ({hint})" if hint else message, source=answer.host, found=found)

@@ -9,9 +9,7 @@ import email.utils
 import random
 import ssl
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Final, Self
 
 from aiohttp import (
@@ -33,56 +31,15 @@ from controller import __version__
 from controller.errors import Code, Refused, SigwardError, Undecided
 from controller.registry import lookup
 from controller.registry.addresses import BlockedAddressError, PublicConnector, PublicResolver, TimedResolver
-from controller.registry.endpoints import Endpoint, Endpoints, name_of
+from controller.registry.auth import Authenticator
+from controller.registry.calls import Answer, Call, read_url, unreachable
+from controller.registry.endpoints import Endpoints, name_of
 from controller.registry.manifests import over_limit
 from controller.settings import Settings
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _TRY_AGAIN: Final = frozenset({429, 500, 502, 503, 504})
 _OK: Final = range(200, 300)
-_TOO_MANY: Final = 429
-_LONGEST_LOCATION: Final = 8192
-_NO_FORM: Final[Mapping[str, str]] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One thing to fetch.
-
-    `limit` bounds the body of a good answer and `limit_name` says which setting that is; `what` names it in reasons.
-    `authorization` is the header's value, sent to the first origin only. With `form` it is a POST. `for_token` calls go to a
-    token service that the registry named.
-    """
-
-    endpoint: Endpoint
-    url: URL
-    what: str
-    limit: int
-    limit_name: str
-    accept: str = "*/*"
-    authorization: str = field(default="", repr=False)
-    form: Mapping[str, str] = field(default_factory=lambda: _NO_FORM, repr=False)
-    for_token: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer, whole. `url` is where it came from after redirects; an error's body is cut at `error_body_bytes`."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    url: URL
-
-    @property
-    def good(self) -> bool:
-        """Whether the status is one of success."""
-        return self.status in _OK
-
-    @property
-    def host(self) -> str:
-        """Who answered."""
-        return name_of(self.url)
 
 
 class _BrokenError(Exception):
@@ -111,6 +68,7 @@ class RegistryTransport:
         self.endpoints = Endpoints(settings.registries)
         self._private_allowed = private_allowed
         self._given_resolver = resolver
+        self.authenticator = Authenticator(self.fetch, settings.limits)
         self._sessions: tuple[ClientSession, ClientSession] | None = None
         self._timeout = ClientTimeout(
             total=None, sock_connect=self.limits.connect_timeout, sock_read=self.limits.read_timeout
@@ -124,6 +82,7 @@ class RegistryTransport:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self.authenticator.close()
         sessions, self._sessions = self._sessions, None
         for session in sessions or ():
             await session.close()
@@ -145,7 +104,7 @@ class RegistryTransport:
                 await asyncio.sleep(pause)
                 number += 1
             if answer is None:
-                raise _unreachable(call, name_of(call.url), f"the connection broke: {broken}")
+                raise unreachable(call.what, name_of(call.url), f"the connection broke: {broken}")
             return answer
 
     async def _try(self, call: Call, deadline: float) -> tuple[Answer | None, str]:
@@ -234,7 +193,7 @@ class RegistryTransport:
         A public registry cannot send us to an internal one, although that one may be called for its own images.
         """
         own, target = call.endpoint, name_of(url)
-        if call.for_token and {target, url.raw_host} & set(own.settings.token_realms):
+        if call.for_token and {target, url.raw_host} & {realm.lower() for realm in own.settings.token_realms}:
             return True
         if target == name_of(own.url):
             target = own.name
@@ -298,22 +257,6 @@ def _redirected(call: Call, url: URL, location: str) -> URL:
     return target
 
 
-def read_url(text: str, base: URL | None = None) -> URL | None:
-    """A URL that a registry wrote, joined with `base`; None where it is none, or carries a user name or password.
-
-    Kept as written: signed storage addresses do not survive another encoding.
-    """
-    if not text.isascii() or not text.isprintable() or " " in text or not 0 < len(text) <= _LONGEST_LOCATION:
-        return None
-    try:
-        url = URL(text, encoded=True)
-        url = base.join(url) if base else url
-        valid = bool(url.raw_host) and (url.port or 0) > 0 and not url.raw_user and not url.raw_password
-    except ValueError:
-        return None
-    return url.with_fragment(None) if valid else None
-
-
 def _translated(call: Call, host: str, error: Exception) -> Undecided | _BrokenError:
     blocked = _blocked(error)
     if blocked:
@@ -325,11 +268,11 @@ def _translated(call: Call, host: str, error: Exception) -> Undecided | _BrokenE
             found=blocked.address,
         )
     if isinstance(error, TimeoutError):
-        return _unreachable(call, host, "no answer in time")
+        return unreachable(call.what, host, "no answer in time")
     if isinstance(error, ClientSSLError):
-        return _unreachable(call, host, f"TLS failed: {str(error)[:160]}")
+        return unreachable(call.what, host, f"TLS failed: {str(error)[:160]}")
     if isinstance(error, ClientConnectorDNSError):
-        return _unreachable(call, host, f"the name was not resolved: {str(error.os_error)[:120]}")
+        return unreachable(call.what, host, f"the name was not resolved: {str(error.os_error)[:120]}")
     if isinstance(error, (ClientResponseError, ValueError)):  # no HTTP, headers without end, a URL aiohttp will not take
         message = error.message if isinstance(error, ClientResponseError) else str(error)
         return Undecided(Code.REGISTRY_ERROR, f"{call.what}: {host} cannot be asked", source=host, found=message[:120])
@@ -342,10 +285,6 @@ def _blocked(error: BaseException | None) -> BlockedAddressError | None:
             return error
         error = error.__cause__ or error.__context__
     return None
-
-
-def _unreachable(call: Call, host: str, found: str) -> Undecided:
-    return Undecided(Code.UNREACHABLE, f"{call.what}: {host} did not answer", source=host, found=found)
 
 
 def _retry_after(value: str) -> float:
