@@ -78,6 +78,7 @@ class Code(StrEnum):
     REGISTRY_ERROR = "RegistryError"
     DEADLINE = "Deadline"
     ADDRESS_NOT_ALLOWED = "AddressNotAllowed"
+    POLICIES_UNKNOWN = "PoliciesUnknown"
     NAMESPACE_UNKNOWN = "NamespaceUnknown"
     ROOT_UNAVAILABLE = "TrustedRootUnavailable"
     BUSY = "Busy"

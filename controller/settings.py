@@ -66,7 +66,9 @@ class Limits(_Part):
     review_bytes: int = Field(default=8 * MIB, description="Longest AdmissionReview read.")
     images_per_object: int = Field(default=512, description="Images one object may name.")
     object_depth: int = Field(default=64, description="Deepest nesting of an AdmissionReview.")
+    review_bytes_in_flight: int = Field(default=64 * MIB, description="Bytes of AdmissionReviews being read, together.")
     request_timeout: Seconds = Field(default=10.0, description="Deadline where the call names none.")
+    request_timeout_longest: Seconds = Field(default=30.0, description="Longest deadline a call can ask for.")
     deadline_margin: Seconds = Field(default=0.5, description="Kept back from the API server's timeout for the way home.")
     requests_in_flight: int = Field(
         default=2048, description="Admission calls judged at once; further ones are answered busy."
@@ -133,6 +135,9 @@ class Limits(_Part):
     trust_policies: int = Field(default=10_000, description="TrustPolicies of all namespaces together.")
     policies_per_namespace: int = Field(default=50, description="TrustPolicies of one namespace.")
     connection_age: Seconds = Field(default=120.0, description="A keep-alive connection is closed after it, with jitter.")
+    lame_duck: Seconds = Field(
+        default=5.0, description="How long a stopping replica that is no longer ready goes on accepting connections."
+    )
     drain: Seconds = Field(default=15.0, description="How long requests under way may take after a stop signal.")
 
 

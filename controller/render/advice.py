@@ -101,6 +101,7 @@ _STEPS: Final[Mapping[Code, Step]] = {
         "if this registry is meant to be inside, have the platform team list it in the settings with privateAddress: true"
     ),
     Code.NAMESPACE_UNKNOWN: Step(f"{_AGAIN} the cluster"),
+    Code.POLICIES_UNKNOWN: Step(f"{_AGAIN} Sigward"),
     Code.ROOT_UNAVAILABLE: Step(f"{_AGAIN} the trusted root's mirror"),
     Code.BUSY: Step("try again in a moment"),
     Code.INTERNAL: Step("report this, with the time and what was asked"),

@@ -25,7 +25,8 @@ _WARNING_AIM: Final = 120
 _IMAGE: Final = 110
 _IMAGE_BRIEF: Final = 60
 _IMAGE_BRIEFEST: Final = 30
-_POINTER: Final = 60
+_POINTER: Final = 80
+"""Characters of a JSON pointer; cut it would be none, and a CronJob's ephemeral container has one of 64."""
 _NAME: Final = 63
 _AUDITED_POLICIES: Final = 16
 _PLACE: Final = 130

@@ -1,0 +1,210 @@
+"""Everything built once, run, and stopped cleanly."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self, TextIO
+
+from controller.admission.pods import ImageTable
+from controller.compile import compile_policies
+from controller.compile.compiled import Snapshot
+from controller.errors import Code, Invalid
+from controller.pipeline.gate import Gate
+from controller.policy.store import read_directory
+from controller.registry.client import RegistryClient
+from controller.registry.transport import RegistryTransport
+from controller.render import refusal
+from controller.server.door import AdmissionDoor, Judging
+from controller.server.service import AdmissionServer, HealthServer
+from controller.server.tls import CertificateFiles, ExchangeableContext, ServingCertificate
+from controller.server.watch import Files, Watched
+from controller.settings import Settings
+from controller.telemetry import AuditLog, Telemetry
+
+_LOOK: Final = 1.0
+"""Seconds between looks at policy and certificate files."""
+
+_LOG: Final = logging.getLogger("sigward")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `sigward serve` is told. A port of 0 takes any free one."""
+
+    policies: Path
+    certificate: CertificateFiles
+    host: str
+    port: int
+    metrics_host: str
+    metrics_port: int
+
+
+class App:
+    """A replica: both listeners and everything behind them.
+
+    Args:
+        settings: Cluster facts.
+        options: Where everything is.
+        audit: Where audit lines go.
+        clock: POSIX seconds, for the gate.
+
+    Attributes:
+        port: Where admission is served, once started.
+        metrics_port: Where health and metrics are.
+        telemetry: Its metrics.
+        policies: The watched policy directory.
+    """
+
+    def __init__(
+        self, settings: Settings, options: Options, audit: TextIO | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._settings = settings
+        self._options = options
+        self._audit = AuditLog(audit if audit is not None else sys.stdout)
+        self._numbers = itertools.count(1)
+        self._named_registries: frozenset[str] = frozenset()
+        self._stopping = False
+        self._poller: asyncio.Task[None] | None = None
+        self.port = self.metrics_port = 0
+        self.telemetry = Telemetry()
+        self._table = ImageTable(settings.image_paths, settings.limits)
+        self._transport = RegistryTransport(settings, private_allowed=lambda name: name in self._named_registries)
+        self._gate = Gate(settings, clock)
+        self.policies: Watched[Snapshot] = Watched(
+            "policies", Files([options.policies]).stamp, self._load, self.telemetry, self._use
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop(wait=False)
+
+    async def start(self) -> None:
+        """Load everything and listen. Broken policies leave the process alive, and not ready until they are mended.
+
+        Raises:
+            Invalid: The certificate cannot be used, or an address not be listened on.
+        """
+        options, limits = self._options, self._settings.limits
+        serving = ServingCertificate.load(options.certificate)
+        self._context = ExchangeableContext(serving.context)
+        self._certificate = Watched(
+            "certificate",
+            Files(options.certificate.paths).stamp,
+            lambda: ServingCertificate.load(options.certificate),
+            self.telemetry,
+            self._exchange,
+        )
+        await self._certificate.refresh()
+        await self.policies.refresh()
+        judging = Judging(
+            gate=self._gate,
+            source=RegistryClient(self._transport),
+            snapshot=lambda: self.policies.current,
+            table=self._table,
+            answer=refusal.answer,
+            limits=limits,
+            pins=self._settings.mutate,
+        )
+        self._admission = AdmissionServer(AdmissionDoor(judging, self.telemetry, self._audit), self._context, limits)
+        self._health = HealthServer(self.not_ready, self.telemetry)
+        self.telemetry.ready.set_function(lambda: float(not self.not_ready()))
+        with _addresses(options):
+            self.metrics_port = await self._health.start(options.metrics_host, options.metrics_port)
+            self.port = await self._admission.start(options.host, options.port)
+        self._poller = asyncio.create_task(self._look())
+        ports = {"port": self.port, "metricsPort": self.metrics_port, "ready": self.not_ready() or "yes"}
+        _LOG.info("serving", extra={"fields": ports})
+
+    def not_ready(self) -> str:
+        """Why no request should be sent here; empty when it may."""
+        if self._stopping:
+            return "stopping"
+        if self.policies.current is None:
+            return f"policies: {self.policies.error or 'not loaded yet'}"
+        return ""
+
+    async def stop(self, *, wait: bool = True) -> None:
+        """Say that it is not ready, answer what comes and is under way, and end.
+
+        Args:
+            wait: Whether others may still send requests for a while (`lame_duck`).
+        """
+        self._stopping = True
+        await self._admission.drain(wait=wait)
+        if self._poller is not None:
+            self._poller.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._poller
+        await self._gate.close()
+        await self._transport.close()
+        await self._health.stop()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK)
+            await self.policies.refresh()
+            await self._certificate.refresh()
+            self._admission.close_silent()
+
+    def _load(self) -> Snapshot:
+        documents = read_directory(self._options.policies, self._settings.limits).documents
+        snapshot = compile_policies(documents, next(self._numbers), self._settings.limits)
+        if not snapshot.policies:  # an empty folder is a mount that failed more often than a wish to admit everything
+            raise Invalid(Code.INVALID_POLICY, f"{self._options.policies} holds no policy")
+        return snapshot
+
+    def _use(self, snapshot: Snapshot) -> None:
+        patterns = [p for policy in snapshot.policies if policy.is_cluster for p in policy.scope.images or ()]
+        hosts = {pattern.text.partition("/")[0] for pattern in patterns}
+        self._named_registries = frozenset(host for host in hosts if "*" not in host)
+        broken = [policy for policy in snapshot.policies if policy.broken]
+        for policy in broken:
+            _LOG.error("policy %s does not compile and refuses what it matches: %s", policy.id, policy.broken)
+        ready = len(snapshot.policies) - len(broken)
+        self.telemetry.loaded(snapshot.number, snapshot.fingerprint, ready, len(broken))
+        fields = {"number": snapshot.number, "fingerprint": snapshot.fingerprint, "ready": ready, "broken": len(broken)}
+        _LOG.info("policies loaded", extra={"fields": fields})
+
+    def _exchange(self, serving: ServingCertificate) -> None:
+        self._context.current = serving.context
+        self.telemetry.certificate_expiry.set(serving.expires)
+
+
+async def run(settings: Settings, options: Options) -> None:
+    """Serve until SIGTERM (drain first) or SIGINT (nobody is waiting).
+
+    Raises:
+        Invalid: As `App.start`.
+    """
+    app = App(settings, options)
+    loop = asyncio.get_running_loop()
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signals.put_nowait, number)
+    await app.start()
+    stopping = asyncio.create_task(app.stop(wait=await signals.get() is signal.SIGTERM))
+    again = asyncio.create_task(signals.get())
+    await asyncio.wait((stopping, again), return_when=asyncio.FIRST_COMPLETED)  # a second signal: at once
+    again.cancel()
+    if stopping.done():
+        await stopping
+    stopping.cancel()
+
+
+@contextlib.contextmanager
+def _addresses(options: Options) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        ports = f"{options.host}:{options.port} and {options.metrics_host}:{options.metrics_port}"
+        raise Invalid(Code.INVALID_SETTINGS, f"cannot listen on {ports}: {error.strerror}") from None

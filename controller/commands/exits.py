@@ -1,0 +1,10 @@
+"""What an exit code says."""
+
+from typing import Final
+
+PASS: Final = 0
+REFUSED: Final = 1
+USAGE: Final = 2
+"""Also argparse's own."""
+UNDECIDED: Final = 3
+INTERRUPTED: Final = 130

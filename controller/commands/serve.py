@@ -1,0 +1,74 @@
+"""`sigward serve`: the webhook, from files and without any cluster."""
+
+import argparse
+import asyncio
+import gc
+import sys
+from pathlib import Path
+from typing import Final
+
+from controller.app import Options
+from controller.app import run as run_app
+from controller.commands import exits
+from controller.errors import Code, Invalid
+from controller.server.tls import CertificateFiles
+from controller.settings import Settings, load
+from controller.telemetry import log_to
+
+_PORT: Final = 8443
+_METRICS_PORT: Final = 9090
+_LARGEST_PORT: Final = 65535
+_GC_THRESHOLD: Final = 20_000
+"""Objects made before the collector looks: a review is a thousand objects that reference counting frees by itself."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("--policies", type=Path, required=True, metavar="DIR", help="directory of policy files, watched")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings file (YAML or JSON)")
+    parser.add_argument("--tls-cert", type=Path, required=True, metavar="FILE", help="certificate chain, PEM, watched")
+    parser.add_argument("--tls-key", type=Path, required=True, metavar="FILE", help="its private key, PEM, watched")
+    parser.add_argument("--host", default="0.0.0.0", help="address for admission (default: all)")  # noqa: S104 - a webhook is called from elsewhere
+    parser.add_argument("--port", type=_port, default=_PORT, help=f"port for admission (default: {_PORT}; 0: any free one)")
+    parser.add_argument(
+        "--metrics-host", default="", metavar="HOST", help="address for health and metrics (default: as --host)"
+    )
+    parser.add_argument(
+        "--metrics-port",
+        type=_port,
+        default=_METRICS_PORT,
+        metavar="PORT",
+        help=f"port for health and metrics (default: {_METRICS_PORT}; 0: any free one)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until a signal says to stop.
+
+    Raises:
+        Invalid: Settings, certificate or address cannot be used, or the policies are not there.
+    """
+    settings = load(arguments.config) if arguments.config else Settings()
+    if not arguments.policies.exists():
+        raise Invalid(Code.INVALID_FILE, f"{arguments.policies} is not there", field="--policies")
+    options = Options(
+        policies=arguments.policies,
+        certificate=CertificateFiles(arguments.tls_cert, arguments.tls_key, settings.client_ca_file),
+        host=arguments.host,
+        port=arguments.port,
+        metrics_host=arguments.metrics_host or arguments.host,
+        metrics_port=arguments.metrics_port,
+    )
+    log_to(sys.stderr)
+    gc.collect()
+    gc.freeze()  # what was imported stays; it need not be looked at again
+    gc.set_threshold(_GC_THRESHOLD)
+    asyncio.run(run_app(settings, options))
+    return exits.PASS
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= _LARGEST_PORT:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to {_LARGEST_PORT}")
+    return port
