@@ -147,8 +147,10 @@ class Evidence:
         annotations: Mapping[str, str] = _NO_ANNOTATIONS,
     ) -> "Evidence":
         """Make a piece and address it by its content."""
-        parts = (*_parts(content), *_material_parts(material))
-        state = hashlib.sha256(form.encode())
+        own = _parts(content)
+        parts = (*own, *_material_parts(material))
+        # How many parts are content is said first: a second signature must not be able to pose as a key hint.
+        state = hashlib.sha256(f"{form} {type(content).__name__} {len(own)}".encode())
         for part in parts:  # each part with its length in front, so that no two lists of parts hash alike
             state.update(len(part).to_bytes(8, "big"))
             state.update(part)

@@ -9,7 +9,7 @@ import pytest
 from controller.demo import payloads
 from controller.demo.mediatypes import COSIGN_SIGN, COSIGN_SIGNATURE, DSSE, IN_TOTO, SIGSTORE_BUNDLE, SIMPLE_SIGNING, SPDX
 from controller.errors import Code, Reason, Refused
-from controller.evidence import Envelope, Format, Material, MessageSignature, SimpleSigning
+from controller.evidence import Envelope, EnvelopeSignature, Evidence, Format, Material, MessageSignature, SimpleSigning
 from controller.formats import read, with_artifact
 from controller.formats.encoding import decode64
 from controller.settings import Limits
@@ -132,6 +132,33 @@ def test_what_is_no_container_of_evidence() -> None:
     for media_type in ("application/spdx+json", "text/plain", "application/vnd.cncf.notary.signature", ""):
         assert read(attachment(media_type, b"{}"), LIMITS) == ()
     assert read(attachment(IN_TOTO, statement(SPDX), artifact_type=IN_TOTO), LIMITS) == (), "unsigned, as BuildKit stores it"
+
+
+def test_artifact_type_of_the_oci_1_1_mode_of_cosign() -> None:
+    content = payloads.claim(IMAGE, "x")
+    stored = attachment(
+        SIMPLE_SIGNING,
+        content,
+        {COSIGN_SIGNATURE: payloads.signature(content, KEY)},
+        artifact_type="application/vnd.dev.cosign.artifact.sig.v1+json",
+    )
+    assert one(stored).format is Format.COSIGN_SIGNATURE
+
+
+def test_two_pieces_whose_bytes_line_up_are_two_pieces() -> None:
+    """A verdict is remembered under the id: what is a signature in one piece must not be material in another."""
+    first = EnvelopeSignature("", b"1")
+    zero, none = b"\0\0\0\0", Material(key_hint="\0\0\0\0", certificate=b"\0\0\0\0", timestamps=(b"",))
+    shifted = Envelope("t", b"p", (first, EnvelopeSignature("hint", b"certificate")))
+    plain = Envelope("t", b"p", (first,))
+    one_piece = Evidence.of(Format.COSIGN_ATTESTATION, ORIGIN, shifted, none)
+    other = Evidence.of(
+        Format.COSIGN_ATTESTATION,
+        ORIGIN,
+        plain,
+        Material("hint", b"certificate", timestamps=(zero, zero, b"")),
+    )
+    assert one_piece.id != other.id
 
 
 def test_bundle_of_cosign_3() -> None:
