@@ -11,7 +11,7 @@ from yarl import URL
 from controller.errors import Code, Undecided
 from controller.registry.endpoints import Endpoint, name_of
 
-_OK: Final = range(200, 300)
+_OK: Final = 200
 _LONGEST_URL: Final = 8192
 _NO_FORM: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -47,8 +47,14 @@ class Answer:
 
     @property
     def good(self) -> bool:
-        """Whether the status is one of success."""
-        return self.status in _OK
+        """Whether it is what was asked for; of the other statuses of success none has a place here."""
+        return self.status == _OK
+
+    @property
+    def is_json(self) -> bool:
+        """Whether it calls itself some kind of JSON, or nothing at all."""
+        kind = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        return not kind or kind.endswith(("json", "octet-stream"))
 
     @property
     def host(self) -> str:

@@ -113,13 +113,15 @@ class RegistryClient:
         what = f"referrers of {digest.short} in {repository}"
         found: dict[Digest, Descriptor] = {}
         path, length = f"referrers/{digest}", 0
-        for _ in range(self._limits.referrer_pages):
+        for page in range(self._limits.referrer_pages):
             # All pages together are one listing, so they share its limits.
             limit = ("limits.manifestBytes", self._limits.manifest_bytes - length)
             answer = await self._ask(endpoint, repository, path, what, limit, accept=mediatypes.OCI_INDEX)
-            if answer.status in _NO_REFERRERS_API and not length:
+            if page == 0 and answer.status in _NO_REFERRERS_API:
                 return await self._fallback(endpoint, repository, digest)
             await self._check(answer, endpoint, repository, what)
+            if page == 0 and not answer.is_json:
+                return await self._instead(endpoint, repository, digest, answer)
             length += len(answer.body)
             found |= {entry.digest: entry for entry in read_listing(answer.body, self._limits)}
             if len(found) > self._limits.referrer_entries:
@@ -128,6 +130,24 @@ class RegistryClient:
             if not path:
                 return tuple(found.values())
         raise over_limit(what, "limits.referrerPages", self._limits.referrer_pages, "more")
+
+    async def _instead(
+        self, endpoint: Endpoint, repository: Repository, digest: Digest, answer: Answer
+    ) -> tuple[Descriptor, ...]:
+        """What the fallback tag lists where the API answered 200 with a web page.
+
+        Registries behind a portal do (sigstore/sigstore-js pull 1187). Where there is no tag either nobody has said that
+        there are no referrers, so that is refused and not taken for an empty list.
+        """
+        found = await self._fallback(endpoint, repository, digest)
+        if found:
+            return found
+        raise Refused(
+            Code.MALFORMED,
+            f"referrers of {digest.short} in {repository} are not a listing",
+            expected=mediatypes.OCI_INDEX,
+            found=answer.headers.get("Content-Type", "")[:80],
+        )
 
     async def _fallback(self, endpoint: Endpoint, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
         tag = fallback_tag(digest)

@@ -39,7 +39,7 @@ from controller.settings import Settings
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _TRY_AGAIN: Final = frozenset({429, 500, 502, 503, 504})
-_OK: Final = range(200, 300)
+_OK: Final = 200
 
 
 class _BrokenError(Exception):
@@ -162,7 +162,7 @@ class RegistryTransport:
             raise _translated(call, host, error) from None
 
     async def _body(self, call: Call, response: ClientResponse) -> bytes:
-        good = response.status in _OK
+        good = response.status == _OK
         limit = call.limit if good else self.limits.error_body_bytes
         try:
             if good:
