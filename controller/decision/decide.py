@@ -1,17 +1,19 @@
 """All policies about one image, combined: the strictest verdict wins and order never matters (design, section 3)."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from controller.compile.compiled import CEILING, CompiledPolicy, Effect
+from controller.compile.compiled import CEILING, AllowUnsigned, CompiledPolicy, Effect
 from controller.decision.applicable import Applicable
 from controller.decision.findings import Findings
 from controller.decision.report import Named, Outcome, PolicyResult, Report, Verdict
-from controller.decision.requirements import judge_requirement
+from controller.decision.requirements import allowed, judge_requirement
+from controller.decision.requirements import effect as effect_of
 from controller.errors import Code, Reason, Refused, Undecided
-from controller.reference import Reference
+from controller.policy.words import Mode
+from controller.reference import Digest, Reference
 from controller.settings import Unmatched
 
 _VERDICTS: Final[Mapping[Effect, Verdict]] = {
@@ -30,15 +32,15 @@ _SEVERITY: Final = (Outcome.FAILED, Outcome.MISSING, Outcome.UNDECIDED)
 
 def decide(named: Named, reference: Reference, policies: Applicable, findings: Findings, unmatched: Unmatched) -> Report:
     """The verdict on a digest whose evidence was looked for and judged."""
-    revoked = frozenset(signer for policy in policies.judged for signer in policy.revoked.signers)
+    everywhere = _revoked_signers(policies)
     until = math.inf
     results = []
     for policy in policies.judged:
-        result, bound = _judge(policy, findings, revoked)
+        result, bound = _judge(policy, findings, everywhere | policy.revoked.signers)
         results.append(result)
         until = min(until, bound)
     report = _combine(named, reference, policies, results, unmatched, findings)
-    return report if until == math.inf and not report.undecided else _bounded(report, until)
+    return replace(report, cached_until=0.0 if report.undecided else until)
 
 
 def unresolved(
@@ -49,17 +51,8 @@ def unresolved(
     A registry that says there is no such image, or answers with bytes that may not be believed, is a refusal; one that does
     not answer leaves each policy undecided, which is the policy's `onUnavailable` to decide.
     """
-    undecided = isinstance(error, Undecided)
-    results = [
-        PolicyResult(
-            policy.id,
-            policy.mode,
-            min(policy.on_unavailable, CEILING[policy.mode]) if undecided else CEILING[policy.mode],
-            Outcome.UNDECIDED if undecided else Outcome.FAILED,
-            reason=error.reason,
-        )
-        for policy in policies.judged
-    ]
+    named_digest = [reference.digest] if reference.digest else []
+    results = [_revoked_digest(policy, named_digest) or _unresolved(policy, error) for policy in policies.judged]
     return _combine(named, reference, policies, results, unmatched, None)
 
 
@@ -73,15 +66,23 @@ def invalid(named: Named, reason: Reason) -> Report:
     return Report(named, Verdict.DENY, reason=reason)
 
 
+def _revoked_signers(policies: Applicable) -> frozenset[str]:
+    """Signers that no applicable policy believes.
+
+    Cluster policies revoke for all, whatever their mode, broken ones as far as they can be read. A namespaced policy does
+    so only where it enforces: one that is to warn must not deny through another's requirements. Dropping a fact can only
+    tighten, because no fact ever counts against an image.
+    """
+    said = (*policies.judged, *(policy for policy, _ in policies.failed))
+    heard = (policy for policy in said if policy.is_cluster or (policy.mode is Mode.ENFORCE and not policy.broken))
+    return frozenset(signer for policy in heard for signer in policy.revoked.signers)
+
+
 def _judge(policy: CompiledPolicy, findings: Findings, revoked: frozenset[str]) -> tuple[PolicyResult, float]:
     """One policy's result, and until when (POSIX seconds) the facts under it hold."""
-    for digest in (findings.digest, *findings.children):
-        if digest in policy.revoked.digests:
-            # In a cluster policy this denies whatever the mode (design, section 3, `revoked`).
-            effect = Effect.DENY if policy.is_cluster else CEILING[policy.mode]
-            what = "the image is revoked" if digest == findings.digest else "a platform of the image is revoked"
-            reason = Reason(Code.REVOKED, what, found=str(digest))
-            return PolicyResult(policy.id, policy.mode, effect, Outcome.FAILED, reason=reason), math.inf
+    denied = _revoked_digest(policy, (findings.digest, *findings.children))
+    if denied:
+        return denied, math.inf
     judged = [judge_requirement(policy, requirement, findings, revoked) for requirement in policy.requirements]
     results = tuple(item.result for item in judged)
     effect = max((result.effect for result in results), default=Effect.IGNORE)
@@ -91,11 +92,41 @@ def _judge(policy: CompiledPolicy, findings: Findings, revoked: frozenset[str]) 
     return PolicyResult(policy.id, policy.mode, effect, outcome, results), bound
 
 
-def _failed(policies: Applicable) -> Iterable[PolicyResult]:
+def _revoked_digest(policy: CompiledPolicy, digests: Sequence[Digest]) -> PolicyResult | None:
+    """The denial of an image (the first of `digests`) that is revoked itself or through one of its platforms."""
+    digest = next((digest for digest in digests if digest in policy.revoked.digests), None)
+    if digest is None:
+        return None
+    what = "the image is revoked" if digest == digests[0] else "a platform of the image is revoked"
+    reason = Reason(Code.REVOKED, what, found=str(digest))
+    return PolicyResult(policy.id, policy.mode, _revoking(policy), Outcome.FAILED, reason=reason)
+
+
+def _revoking(policy: CompiledPolicy) -> Effect:
+    """In a cluster policy `revoked` denies whatever the mode (design, section 3)."""
+    return Effect.DENY if policy.is_cluster else CEILING[policy.mode]
+
+
+def _unresolved(policy: CompiledPolicy, error: Refused | Undecided) -> PolicyResult:
+    """Each requirement without a digest to judge; what passes whatever was found still does."""
+    outcome = Outcome.UNDECIDED if isinstance(error, Undecided) else Outcome.FAILED
+    passing = [(item, item.rule) for item in policy.requirements if isinstance(item.rule, AllowUnsigned)]
+    results = tuple(allowed(item, rule) for item, rule in passing)
+    effects = [effect_of(policy, item, outcome) for item in policy.requirements if not isinstance(item.rule, AllowUnsigned)]
+    if policy.revoked.digests:  # it might be one of them
+        effects.append(policy.on_unavailable if outcome is Outcome.UNDECIDED else _revoking(policy))
+    effect = max((*effects, *(result.effect for result in results)), default=Effect.IGNORE)
+    if not effects:
+        return PolicyResult(policy.id, policy.mode, effect, Outcome.PASS, results)
+    return PolicyResult(policy.id, policy.mode, effect, outcome, results, error.reason)
+
+
+def _failed(policies: Applicable, digests: Sequence[Digest]) -> Iterable[PolicyResult]:
     """Policies that fail without being judged; `onUnavailable` never covers them (design, rule 10)."""
     for policy, reason in policies.failed:
         outcome = Outcome.UNDECIDED if reason.code is Code.NAMESPACE_UNKNOWN else Outcome.FAILED
-        yield PolicyResult(policy.id, policy.mode, CEILING[policy.mode], outcome, reason=reason)
+        plain = PolicyResult(policy.id, policy.mode, CEILING[policy.mode], outcome, reason=reason)
+        yield _revoked_digest(policy, digests) or plain
 
 
 def _combine(
@@ -106,7 +137,10 @@ def _combine(
     unmatched: Unmatched,
     findings: Findings | None,
 ) -> Report:
-    results = tuple(sorted((*judged, *_failed(policies)), key=lambda result: (result.policy.kind, str(result.policy))))
+    digest = findings.digest if findings else reference.digest
+    digests = (digest, *findings.children) if findings else (digest,)
+    failed = _failed(policies, [digest for digest in digests if digest is not None])
+    results = tuple(sorted((*judged, *failed), key=lambda result: (result.policy.kind, str(result.policy))))
     effect = max((result.effect for result in results), default=Effect.IGNORE)
     reason = None
     if not policies.covered:
@@ -116,13 +150,9 @@ def _combine(
         named,
         _VERDICTS[effect],
         reference,
-        findings.digest if findings else reference.digest,
+        digest,
         results,
         reason,
         stale=findings.stale if findings else False,
         cached_until=math.inf if findings else 0.0,
     )
-
-
-def _bounded(report: Report, until: float) -> Report:
-    return replace(report, cached_until=0.0 if report.undecided else until)

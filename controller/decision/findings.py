@@ -44,6 +44,11 @@ class Findings:
         """Sources that did not answer."""
         return tuple(gap for gap in self.gaps if not gap.settled)
 
+    @property
+    def refused(self) -> tuple[Gap, ...]:
+        """Sources whose answer was refused (a limit, malformed, other bytes): what they hide is not simply missing."""
+        return tuple(gap for gap in self.gaps if gap.settled)
+
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
@@ -60,13 +65,16 @@ class Opinion:
 
 
 def opinions(findings: Findings, authority: Authority, revoked: frozenset[str]) -> list[Opinion]:
-    """Every piece as `authority` sees it; a piece that was never shown to it counts for nothing."""
+    """Every piece as `authority` sees it. A piece that was never shown to it might be anything: undecided."""
     seen = []
     for piece in findings.pieces:
-        answer = piece.outcomes.get(authority.judge.fingerprint)
-        if answer is not None:
-            seen.append(Opinion(authority, piece.evidence, _still_believed(answer, findings, revoked, authority)))
+        answer = piece.outcomes.get(authority.judge.fingerprint) or _not_judged(authority)
+        seen.append(Opinion(authority, piece.evidence, _still_believed(answer, findings, revoked, authority)))
     return seen
+
+
+def _not_judged(authority: Authority) -> Undecided:
+    return Undecided(Code.INTERNAL, f"a piece of evidence was not judged by {authority.judge.name}")
 
 
 def _still_believed(answer: Answer, findings: Findings, revoked: frozenset[str], authority: Authority) -> Answer:

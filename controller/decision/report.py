@@ -100,8 +100,11 @@ class Report:
 
     @property
     def undecided(self) -> bool:
-        """Whether any part could not be answered."""
-        return any(policy.outcome is Outcome.UNDECIDED for policy in self.policies)
+        """Whether any part could not be answered: such a report is never remembered, whatever else it says."""
+        return any(
+            policy.outcome is Outcome.UNDECIDED or any(r.outcome is Outcome.UNDECIDED for r in policy.requirements)
+            for policy in self.policies
+        )
 
     @property
     def passed(self) -> bool:

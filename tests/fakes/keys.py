@@ -5,10 +5,14 @@ import functools
 from controller.demo.signingkeys import Hash, KeyType, Padding, SigningKey
 
 
-@functools.cache
 def signing_key(name: str = "release", kind: KeyType = KeyType.P256) -> SigningKey:
     """The key of that name and kind; two names are two keys. ECDSA and RSA hash with SHA-256."""
-    del name  # the name is what the cache tells keys apart by
+    return _made(name, kind)  # the cache tells calls apart by how they are written, defaults among them
+
+
+@functools.cache
+def _made(name: str, kind: KeyType) -> SigningKey:
+    del name  # what the cache tells keys apart by
     return SigningKey.generate(kind)
 
 

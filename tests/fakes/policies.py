@@ -1,0 +1,106 @@
+"""Policies as people write them, and the verdict they give on evidence without a registry: real keys, real judges."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from controller.admission.subject import Workload
+from controller.compile import compile_policies
+from controller.compile.compiled import CompiledPolicy, Snapshot
+from controller.decision.applicable import Applicable, applicable
+from controller.decision.decide import decide
+from controller.decision.findings import Answer, Findings, Piece
+from controller.decision.report import Named, Report
+from controller.errors import Code, Refused, Undecided
+from controller.evidence import Evidence
+from controller.policy.store import Document
+from controller.reference import Digest, Reference
+from controller.registry.discovery import Gap
+from controller.settings import Limits, Unmatched
+from tests.fakes.evidence import IMAGE
+from tests.fakes.keys import signing_key
+
+LIMITS: Final = Limits()
+IMAGE_NAME: Final = "registry.example.com/shop/web"
+POD: Final = Workload(namespace="shop", kind="Pod", name="web")
+
+
+def key(pair: str = "release", /, **fields: Any) -> dict[str, Any]:
+    """A key of an authority; the key pair is `signing_key(pair)`."""
+    return {"pem": signing_key(pair).public_pem, **fields}
+
+
+def authority(name: str = "release", *keys: str, **fields: Any) -> dict[str, Any]:
+    """An authority that believes the key pairs of these names, by default the one of its own name."""
+    return {"name": name, "keys": [key(each) for each in keys or (name,)], **fields}
+
+
+def spec(*authorities: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
+    """A spec about the shop's images; without authorities, one called release."""
+    return {
+        "match": {"images": ["registry.example.com/shop/**"]},
+        "authorities": list(authorities or (authority(),)),
+        **fields,
+    }
+
+
+def without(whole: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in whole.items() if name not in names}
+
+
+def policy(spec: Any, name: str = "corp", *, namespace: str = "", origin: str = "") -> Document:
+    """A document; with a namespace it is a TrustPolicy."""
+    metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
+    kind = "TrustPolicy" if namespace else "ClusterTrustPolicy"
+    return Document({"apiVersion": "sigward.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}, origin)
+
+
+def namespace(name: str = "shop", **labels: str) -> Document:
+    return Document({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+
+
+def snapshot(*documents: Document, limits: Limits = LIMITS) -> Snapshot:
+    return compile_policies(documents, 1, limits)
+
+
+def piece(evidence: Evidence, policies: Sequence[CompiledPolicy], digest: Digest = IMAGE) -> Piece:
+    """The evidence with what every authority of the policies says of it."""
+    judges = [authority.judge for each in policies for authority in each.authorities]
+    return Piece(evidence, {judge.fingerprint: _answer(judge, evidence, digest) for judge in judges})
+
+
+def _answer(judge: Any, evidence: Evidence, digest: Digest) -> Answer:
+    try:
+        facts: Answer = judge.judge(evidence, digest, 0.0)
+    except (Refused, Undecided) as error:
+        return error
+    return facts
+
+
+def applied(current: Snapshot, image: str = IMAGE_NAME, workload: Workload = POD) -> Applicable:
+    return applicable(current, workload, Reference.parse(image).repository)
+
+
+def verdict(
+    documents: Document | Sequence[Document],
+    *evidence: Evidence,
+    image: str = IMAGE_NAME,
+    workload: Workload = POD,
+    digest: Digest = IMAGE,
+    children: Sequence[Digest] = (),
+    gaps: Sequence[Gap] = (),
+    unreadable: Sequence[Gap] = (),
+    unmatched: Unmatched = Unmatched.DENY,
+) -> Report:
+    """What the policies say of an image with exactly this evidence."""
+    current = snapshot(*([documents] if isinstance(documents, Document) else documents))
+    policies = applied(current, image, workload)
+    pieces = tuple(piece(each, current.policies, digest) for each in evidence)
+    findings = Findings(digest, tuple(children), pieces, tuple(gaps), tuple(unreadable))
+    return decide(Named(image, "/spec/containers/0/image", "web"), Reference.parse(image), policies, findings, unmatched)
+
+
+def reason_codes(report: Report) -> set[Code]:
+    """Every code that the report gives for something other than a pass."""
+    reasons = [report.reason, *(policy.reason for policy in report.policies)]
+    reasons += [result.reason for policy in report.policies for result in policy.requirements]
+    return {reason.code for reason in reasons if reason}

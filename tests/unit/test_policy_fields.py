@@ -1,0 +1,409 @@
+"""Each field of the spec that is judged has a case in which that field alone changes the verdict (design, rule 3).
+
+A field that is judged and has no case here fails `test_every_judged_field_has_a_case`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import pytest
+from pydantic import BaseModel
+
+from controller.admission.subject import Workload
+from controller.decision.report import Report, Verdict
+from controller.errors import Code, Reason
+from controller.evidence import Evidence
+from controller.policy.model import Spec
+from controller.policy.part import Later
+from controller.policy.predicate_types import SPDX
+from controller.registry.discovery import Gap
+from tests.fakes.evidence import IMAGE, OTHER, attestation, signature, statement
+from tests.fakes.keys import signing_key
+from tests.fakes.policies import authority, key, namespace, policy, reason_codes, spec, verdict, without
+
+SLSA = "https://slsa.dev/provenance/v1"
+AWAY = Gap("registry.example.com", Reason(Code.UNREACHABLE, "no answer"), settled=False)
+SIGNED = (signature(signing_key()),)
+BILL = {"name": "bill", "sbom": {"of": ["ci"]}}
+BUILT = {"name": "built", "attestation": {"predicateType": "slsaprovenance1", "of": ["ci"]}}
+CI = (authority("release"), authority("ci"))
+
+
+def attested(kind: str, by: str = "ci", about: Any = IMAGE) -> Evidence:
+    return attestation(statement(kind, {}, about), signing_key(by))
+
+
+def selecting(selector: dict[str, Any]) -> dict[str, Any]:
+    return {"match": {"images": ["registry.example.com/shop/**"], **selector}}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Two policies that differ in one field, on the same evidence, and what each says."""
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+    expected: tuple[str, str]
+    code: str  # why the stricter of the two says no
+    evidence: tuple[Evidence, ...] = SIGNED
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+def require(*items: Any) -> dict[str, Any]:
+    return {"require": list(items)}
+
+
+def signed(**rule: Any) -> dict[str, Any]:
+    return require({"name": "signed", "signature": rule})
+
+
+def sbom(**fields: Any) -> dict[str, Any]:
+    return spec(*CI, **require({**BILL, **fields}))
+
+
+TWO = (authority("release", role="engineering"), authority("ci", role="quality"))
+BOTH = (signature(signing_key()), signature(signing_key("ci")))
+ANY_OF = {"of": ["release", "ci"]}
+LABELLED = {"workload": Workload("shop", {"app": "web"}, "Pod")}
+
+CASES: dict[str, Case] = {
+    "mode": Case(spec(), spec(mode="Audit"), ("Deny", "Audit"), "WrongKey", (signature(signing_key("foreign")),)),
+    "onUnavailable": Case(spec(), spec(onUnavailable="Warn"), ("Deny", "Warn"), "Unreachable", (), {"gaps": [AWAY]}),
+    "match.images": Case(
+        spec(**selecting({"images": ["*/**"]})),
+        spec(**selecting({"images": ["other.example.com/**"]})),
+        ("Deny", "Allow"),
+        "NoEvidence",
+        (),
+    ),
+    "match.excludeImages": Case(
+        spec(),
+        spec(**selecting({"excludeImages": ["registry.example.com/shop/we*"]})),
+        ("Deny", "Allow"),
+        "NoEvidence",
+        (),
+    ),
+    "match.namespaceSelector": Case(
+        spec(),
+        spec(**selecting({"namespaceSelector": {"matchLabels": {"tier": "dev"}}})),
+        ("Deny", "Allow"),
+        "NoEvidence",
+        (),
+    ),
+    "match.namespaceSelector.matchLabels": Case(
+        spec(**selecting({"namespaceSelector": {"matchLabels": {"tier": "prod"}}})),
+        spec(**selecting({"namespaceSelector": {"matchLabels": {"tier": "dev"}}})),
+        ("Deny", "Allow"),
+        "NoEvidence",
+        (),
+    ),
+    "match.namespaceSelector.matchExpressions": Case(
+        spec(**selecting({"namespaceSelector": {"matchExpressions": []}})),
+        spec(**selecting({"namespaceSelector": {"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]}})),
+        ("Deny", "Allow"),
+        "NoEvidence",
+        (),
+    ),
+    "match.namespaceSelector.matchExpressions.key": Case(
+        spec(**selecting({"namespaceSelector": {"matchExpressions": [{"key": "tier", "operator": "Exists"}]}})),
+        spec(**selecting({"namespaceSelector": {"matchExpressions": [{"key": "level", "operator": "Exists"}]}})),
+        ("Deny", "Allow"),
+        "NoEvidence",
+        (),
+    ),
+    "match.namespaceSelector.matchExpressions.operator": Case(
+        spec(
+            **selecting({"namespaceSelector": {"matchExpressions": [{"key": "tier", "operator": "In", "values": ["prod"]}]}})
+        ),
+        spec(
+            **selecting(
+                {"namespaceSelector": {"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["prod"]}]}}
+            )
+        ),
+        ("Deny", "Allow"),
+        "NoEvidence",
+        (),
+    ),
+    "match.namespaceSelector.matchExpressions.values": Case(
+        spec(
+            **selecting({"namespaceSelector": {"matchExpressions": [{"key": "tier", "operator": "In", "values": ["prod"]}]}})
+        ),
+        spec(
+            **selecting({"namespaceSelector": {"matchExpressions": [{"key": "tier", "operator": "In", "values": ["dev"]}]}})
+        ),
+        ("Deny", "Allow"),
+        "NoEvidence",
+        (),
+    ),
+    "match.objectSelector": Case(
+        spec(),
+        spec(**selecting({"objectSelector": {"matchLabels": {"app": "db"}}})),
+        ("Deny", "Allow"),
+        "NoEvidence",
+        (),
+        LABELLED,
+    ),
+    "match.objectSelector.matchLabels": Case(
+        spec(**selecting({"objectSelector": {"matchLabels": {"app": "web"}}})),
+        spec(**selecting({"objectSelector": {"matchLabels": {"app": "db"}}})),
+        ("Deny", "Allow"),
+        "NoEvidence",
+        (),
+        LABELLED,
+    ),
+    "match.objectSelector.matchExpressions": Case(
+        spec(**selecting({"objectSelector": {}})),
+        spec(**selecting({"objectSelector": {"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}})),
+        ("Deny", "Allow"),
+        "NoEvidence",
+        (),
+        LABELLED,
+    ),
+    "match.objectSelector.matchExpressions.key": Case(
+        spec(**selecting({"objectSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}})),
+        spec(**selecting({"objectSelector": {"matchExpressions": [{"key": "part", "operator": "Exists"}]}})),
+        ("Deny", "Allow"),
+        "NoEvidence",
+        (),
+        LABELLED,
+    ),
+    "match.objectSelector.matchExpressions.operator": Case(
+        spec(**selecting({"objectSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}})),
+        spec(**selecting({"objectSelector": {"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}})),
+        ("Deny", "Allow"),
+        "NoEvidence",
+        (),
+        LABELLED,
+    ),
+    "match.objectSelector.matchExpressions.values": Case(
+        spec(**selecting({"objectSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}]}})),
+        spec(**selecting({"objectSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["db"]}]}})),
+        ("Deny", "Allow"),
+        "NoEvidence",
+        (),
+        LABELLED,
+    ),
+    "authorities.name": Case(
+        spec(authority("release"), authority("ci"), **signed(of=["ci"])),
+        # the two swap their names and nothing else, so `of` means the other key
+        spec(authority("ci", "release"), authority("release", "ci"), **signed(of=["ci"])),
+        ("Deny", "Allow"),
+        "WrongKey",
+    ),
+    "authorities.role": Case(
+        spec(
+            authority("release", role="quality"),
+            authority("ci", role="engineering"),
+            **signed(threshold=1, perRole={"engineering": 1}, **ANY_OF),
+        ),
+        spec(
+            authority("release", role="engineering"),
+            authority("ci", role="engineering"),
+            **signed(threshold=1, perRole={"engineering": 1}, **ANY_OF),
+        ),
+        ("Deny", "Allow"),
+        "RoleNotMet",
+    ),
+    "authorities.keys": Case(spec(), spec({"name": "release", "keys": [key("next")]}), ("Allow", "Deny"), "WrongKey"),
+    "authorities.keys.pem": Case(
+        spec({"name": "release", "keys": [key("old", name="k")]}),
+        spec({"name": "release", "keys": [key(name="k")]}),
+        ("Deny", "Allow"),
+        "WrongKey",
+    ),
+    "authorities.transparencyLog": Case(
+        spec(), spec(authority(transparencyLog="Required")), ("Allow", "Deny"), "LogRequired"
+    ),
+    "authorities": Case(
+        spec(authority("release"), **signed(of=["release"])),
+        spec(authority("release", "next"), **signed(of=["release"])),
+        ("Allow", "Deny"),
+        "WrongKey",
+    ),
+    "require": Case(
+        spec(), spec(**require({"name": "any", "unsafeAllowUnsigned": {"reason": "x"}})), ("Deny", "Warn"), "NoEvidence", ()
+    ),
+    "require.mode": Case(
+        spec(**require({"name": "signed", "signature": {}})),
+        spec(**require({"name": "signed", "mode": "Warn", "signature": {}})),
+        ("Deny", "Warn"),
+        "NoEvidence",
+        (),
+    ),
+    "require.onMissing": Case(sbom(), sbom(onMissing="Deny"), ("Warn", "Deny"), "NoEvidence"),
+    "require.onFailure": Case(
+        sbom(), sbom(onFailure="Warn"), ("Deny", "Warn"), "WrongDigest", (*SIGNED, attested(SPDX, about=OTHER))
+    ),
+    "require.signature": Case(
+        spec(**require({"name": "listed", "digests": [str(IMAGE)]})),
+        spec(**require({"name": "listed", "signature": {}})),
+        ("Allow", "Deny"),
+        "NoEvidence",
+        (),
+    ),
+    "require.signature.threshold": Case(
+        spec(*CI, **signed(**ANY_OF)), spec(*CI, **signed(threshold=2, **ANY_OF)), ("Allow", "Deny"), "ThresholdNotMet"
+    ),
+    "require.signature.of": Case(
+        spec(*CI, **signed(**ANY_OF)), spec(*CI, **signed(of=["ci"])), ("Allow", "Deny"), "WrongKey"
+    ),
+    "require.signature.perRole": Case(
+        spec(*TWO, **signed(**ANY_OF)),
+        spec(*TWO, **signed(perRole={"quality": 1}, **ANY_OF)),
+        ("Allow", "Deny"),
+        "RoleNotMet",
+    ),
+    "require.signature.annotations": Case(
+        spec(**signed()), spec(**signed(annotations={"env": "prod"})), ("Allow", "Deny"), "WrongAnnotation"
+    ),
+    "require.attestation": Case(
+        spec(*CI, **require({"name": "built", "digests": [str(IMAGE)]})),
+        spec(*CI, **require(BUILT)),
+        ("Allow", "Deny"),
+        "NoEvidence",
+        (),
+    ),
+    "require.attestation.predicateType": Case(
+        spec(*CI, **require(BUILT)),
+        spec(*CI, **require({"name": "built", "attestation": {"predicateType": "vuln", "of": ["ci"]}})),
+        ("Allow", "Deny"),
+        "WrongPredicateType",
+        (attested(SLSA),),
+    ),
+    "require.attestation.of": Case(
+        spec(*CI, **require(BUILT)),
+        spec(*CI, **require({"name": "built", "attestation": {"predicateType": "slsaprovenance1", "of": ["release"]}})),
+        ("Allow", "Deny"),
+        "WrongKey",
+        (attested(SLSA),),
+    ),
+    "require.sbom": Case(
+        spec(*CI, **require({"name": "bill", "digests": [str(IMAGE)]})),
+        sbom(onMissing="Deny"),
+        ("Allow", "Deny"),
+        "NoEvidence",
+        (),
+    ),
+    "require.sbom.of": Case(
+        sbom(onMissing="Deny"),
+        sbom(onMissing="Deny", sbom={"of": ["release"]}),
+        ("Allow", "Deny"),
+        "WrongKey",
+        (attested(SPDX),),
+    ),
+    "require.sbom.formats": Case(
+        sbom(onMissing="Deny"),
+        sbom(onMissing="Deny", sbom={"of": ["ci"], "formats": ["CycloneDX"]}),
+        ("Allow", "Deny"),
+        "WrongPredicateType",
+        (attested(SPDX),),
+    ),
+    "require.digests": Case(
+        spec(**require({"name": "base", "digests": [str(IMAGE)]})),
+        spec(**require({"name": "base", "digests": [str(OTHER)]})),
+        ("Allow", "Deny"),
+        "DigestNotListed",
+        (),
+    ),
+    "require.unsafeAllowUnsigned": Case(
+        spec(**require({"name": "vendor", "signature": {}})),
+        spec(**require({"name": "vendor", "unsafeAllowUnsigned": {"reason": "vendor does not sign"}})),
+        ("Deny", "Warn"),
+        "NoEvidence",
+        (),
+    ),
+    "revoked": Case(spec(), spec(revoked={"digests": [str(IMAGE)]}), ("Allow", "Deny"), "Revoked"),
+    "revoked.digests": Case(
+        spec(revoked={"digests": [str(OTHER)]}), spec(revoked={"digests": [str(IMAGE)]}), ("Allow", "Deny"), "Revoked"
+    ),
+    "revoked.keys": Case(
+        spec(revoked={"keys": [signing_key("foreign").fingerprint]}),
+        spec(revoked={"keys": [signing_key().fingerprint]}),
+        ("Allow", "Deny"),
+        "Revoked",
+    ),
+}
+
+NOT_JUDGED = {
+    "authorities.keys.name": "names a key for people",
+    "require.name": "names the requirement for people",
+    "require.unsafeAllowUnsigned.reason": "is shown in the warning",
+    "match": "is judged through its fields",
+    "require.sbom.packages": "holds only fields that are not supported yet",
+    "require.sbom.licenses": "holds only fields that are not supported yet",
+}
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) in {Union, UnionType, tuple, Annotated}:
+        for inner in get_args(annotation):
+            yield from _models(inner)
+
+
+def fields(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, bool]]:
+    """Each field below `model` by its path without indexes, and whether it is judged."""
+    for name, info in model.model_fields.items():
+        where = f"{path}.{info.alias or name}".lstrip(".")
+        later = any(isinstance(mark, Later) for mark in info.metadata)
+        yield where, not later
+        if not later:
+            for inner in _models(info.annotation):
+                yield from fields(inner, where)
+
+
+JUDGED = [path for path, judged in fields(Spec) if judged]
+LATER = [path for path, judged in fields(Spec) if not judged]
+
+
+def test_every_judged_field_has_a_case() -> None:
+    assert set(JUDGED) == set(CASES) | set(NOT_JUDGED)
+    assert not set(CASES) & set(NOT_JUDGED)
+
+
+def judge(case: Case, written: dict[str, Any]) -> Report:
+    # A policy that always passes covers the image, so that one left alone by the case's policy is judged by nothing else.
+    cover = {**without(spec(), "authorities"), "require": [{"name": "any", "digests": [str(IMAGE)]}]}
+    documents = [policy(written), policy(cover, "cover"), namespace("shop", tier="prod")]
+    return verdict(documents, *case.evidence, **case.context)
+
+
+@pytest.mark.parametrize("path", CASES)
+def test_the_field_alone_changes_the_verdict(path: str) -> None:
+    case = CASES[path]
+    before, after = judge(case, case.before), judge(case, case.after)
+    assert (before.verdict, after.verdict) == tuple(map(Verdict, case.expected))
+    stricter = max((before, after), key=lambda report: [*Verdict].index(report.verdict))
+    assert case.code in reason_codes(stricter)
+
+
+@pytest.mark.parametrize("path", CASES)
+def test_the_two_policies_of_a_case_differ_in_that_field_only(path: str) -> None:
+    changed = set(_differences(CASES[path].before, CASES[path].after, ""))
+    assert changed
+    if path == "authorities.name":
+        return  # two names are exchanged, which moves the keys as well
+    assert all(where == path or where.startswith(f"{path}.") or _kind_swap(path, where) for where in changed), changed
+
+
+def _kind_swap(path: str, where: str) -> bool:
+    """A requirement that becomes another kind loses the first: exactly one stands there."""
+    parent = path.rpartition(".")[0]
+    return parent == "require" and where.rpartition(".")[0] in {parent, *(f"require.{kind}" for kind in KINDS)}
+
+
+KINDS = ("signature", "attestation", "sbom", "digests", "unsafeAllowUnsigned")
+
+
+def _differences(one: Any, other: Any, path: str) -> Iterator[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in {*one, *other}:
+            yield from _differences(one.get(name), other.get(name), f"{path}.{name}".lstrip("."))
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for left, right in zip(one, other, strict=True):
+            yield from _differences(left, right, path)
+    elif one != other:
+        yield path
