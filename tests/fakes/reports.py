@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from controller.compile.compiled import Effect, Mode, PolicyId
+from controller.compile.compiled import Effect, PolicyId
 from controller.decision.report import Check, Named, Outcome, PolicyResult, Report, RequirementResult, Verdict
 from controller.errors import Code, Reason
+from controller.policy.words import Mode
 from controller.reference import Digest, Reference
 
 CORP = PolicyId("ClusterTrustPolicy", "", "corp")

@@ -4,9 +4,10 @@ from dataclasses import replace
 import pytest
 
 from controller.admission.response import MAX_AUDIT_VALUE, MAX_MESSAGE, MAX_WARNING, MAX_WARNINGS, bounded
-from controller.compile.compiled import Effect, Mode, PolicyId
+from controller.compile.compiled import Effect, PolicyId
 from controller.decision.report import Named, Outcome, Report, RequirementResult, Verdict
 from controller.errors import Code, Reason
+from controller.policy.words import Mode
 from controller.reference import Reference
 from controller.render.advice import next_step
 from controller.render.refusal import answer
