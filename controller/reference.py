@@ -229,12 +229,19 @@ def _registry(value: str, host: str) -> str:
         raise _invalid(value, "the registry is not a host name")
     name = _canonical_host(value, name.lower())
     if not colon:
-        return _ALIASES.get(name, name)
+        return _without_port(name)
     if not _PORT.fullmatch(port) or not 0 < int(port) <= _MAX_PORT:
         raise _invalid(value, f"the port is a number from 1 to {_MAX_PORT}")
     if int(port) == 443:  # noqa: PLR2004 - HTTPS, the port that is meant when none is written
-        return _ALIASES.get(name, name)
+        return _without_port(name)
     return f"{name}:{int(port)}"
+
+
+def _without_port(name: str) -> str:
+    """The host on the default port, in a form that still reads as a host: `registry:443/x` must not become `registry/x`."""
+    if "." in name or ":" in name or name == "localhost":
+        return _ALIASES.get(name, name)
+    return f"{name}:443"
 
 
 def _canonical_host(value: str, name: str) -> str:

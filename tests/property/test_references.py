@@ -41,6 +41,8 @@ def test_a_canonical_reference_reads_back_as_itself(reference: Reference) -> Non
 @example("a.io/x:tag\n")
 @example("[::ffff:127.0.0.1%eth0]/x")
 @example("a.io:00000000443/x")
+@example("A/0")
+@example("registry:443/x")
 def test_any_text_is_a_canonical_reference_or_invalid(text: str) -> None:
     reference = _read(Reference.parse, text)
     if isinstance(reference, Reference):

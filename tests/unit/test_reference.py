@@ -25,6 +25,8 @@ _SHA512 = "ab" * 64
         ("localhost/web", "localhost/web"),
         ("localhost:5000/web", "localhost:5000/web"),
         ("web:5000/x", "web:5000/x"),
+        ("web:443/x", "web:443/x"),
+        ("WEB/x", "web:443/x"),
         ("web:5000", "docker.io/library/web:5000"),
         ("[2001:DB8:0::1]:5000/x", "[2001:db8::1]:5000/x"),
         (f"a.io/x:1.4@sha256:{_HEX}", f"a.io/x:1.4@sha256:{_HEX}"),
@@ -107,6 +109,7 @@ def test_bytes_are_compared_under_the_digests_own_algorithm() -> None:
         ),
         ("docker.io/library/*", ["nginx"], ["grafana/grafana"]),
         ("a.io/x", ["a.io/x"], ["a.io/xy", "a.io/x/y", "a.io/y"]),
+        ("web:443/*", ["web:443/x", "WEB/x"], ["web/x", "web:5000/x"]),
     ],
 )
 def test_patterns_are_about_the_whole_name(pattern: str, matched: list[str], unmatched: list[str]) -> None:
