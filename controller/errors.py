@@ -7,6 +7,7 @@
 Every edge (registry, keys, documents) translates foreign exceptions into one of these; nothing else is raised on purpose.
 """
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -63,6 +64,12 @@ class Code(StrEnum):
     WRONG_ISSUER = "WrongIssuer"
     WRONG_SUBJECT = "WrongSubject"
     WRONG_CLAIM = "WrongClaim"
+    WRONG_ALGORITHM = "WrongAlgorithm"
+    SIGNATURE_EXPIRED = "SignatureExpired"
+    UNKNOWN_CRITICAL = "UnknownCriticalHeader"
+    PLUGIN_REQUIRED = "PluginRequired"
+    CERTIFICATE_REVOKED = "CertificateRevoked"
+    REVOCATION_UNKNOWN = "RevocationUnknown"
     # Requirements
     NO_EVIDENCE = "NoEvidence"
     THRESHOLD_NOT_MET = "ThresholdNotMet"
@@ -135,13 +142,22 @@ class Refused(SigwardError):  # noqa: N818 - the same
     """Judged and found wanting; final for these bytes under this trust.
 
     `predicate_type` is set where a statement's signature held and the statement is of that type, but says no about this
-    image: that is a failure of the attestation, not its absence.
+    image: that is a failure of the attestation, not its absence. `until` (POSIX seconds) is when to judge again where time
+    may turn the no into a yes: a certificate on hold, a validity that has not begun.
     """
 
     def __init__(
-        self, code: Code, message: str, *, expected: str = "", found: str = "", predicate_type: str | None = None
+        self,
+        code: Code,
+        message: str,
+        *,
+        expected: str = "",
+        found: str = "",
+        predicate_type: str | None = None,
+        until: float = math.inf,
     ) -> None:
         self.predicate_type = predicate_type
+        self.until = until
         super().__init__(code, message, expected=expected, found=found)
 
 

@@ -6,12 +6,13 @@ about one digest that a judge in `verify/` established under one authority; noth
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
+from controller.errors import Reason, Undecided
 from controller.reference import Digest, Reference, Repository
 
 COSIGN_SIGN_PREDICATE: Final = "https://sigstore.dev/cosign/sign/v1"
@@ -104,7 +105,27 @@ class OpenPgpMessage:
     message: bytes
 
 
-Content = SimpleSigning | Envelope | MessageSignature | OpenPgpMessage
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a Notary Project payload must name beside the digest: the real manifest's media type, and its size in bytes."""
+
+    media_type: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotationEnvelope:
+    """A Notary Project signature envelope as stored; `media_type` (of its layer) says whether it is JWS or COSE.
+
+    `target` describes the manifest being judged once the pipeline fetched it.
+    """
+
+    media_type: str
+    raw: bytes
+    target: Target | None = None
+
+
+Content = SimpleSigning | Envelope | MessageSignature | OpenPgpMessage | NotationEnvelope
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +201,7 @@ class Verified:
     `valid_until` (POSIX seconds) is the earliest time at which the fact must be judged again. `identity` is the image name
     that was signed, where the format makes a promise about it (OpenPGP): such a fact is about images of that name only, and
     `decision/` compares it with the image being judged.
+    `warnings` are checks that failed and that the authority was told only to report (Notary Project levels Permissive, Audit).
     """
 
     digest: Digest
@@ -194,6 +216,33 @@ class Verified:
     annotations: Mapping[str, str] = field(default_factory=lambda: _NO_ANNOTATIONS)
     valid_until: float = math.inf
     identity: Reference | None = None
+    warnings: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A certificate's status, to be asked at `url`: an OCSP request to post, or where `request` is empty a CRL to get."""
+
+    url: str
+    request: bytes = b""
+
+
+Answers = Mapping[Question, bytes | Undecided]
+"""What came back, unproved, or why nothing did."""
+
+
+class Needs(Exception):  # noqa: N818 - a request, not an error
+    """A judge proved a chain and now needs the status of its certificates; judging itself does no I/O.
+
+    Whoever asked the judge fetches `questions` and calls `resume` with the answers, which returns what `Judge.judge` returns
+    or raises what it raises: `Needs` again where one answer leads to the next question.
+    """
+
+    def __init__(self, questions: tuple[Question, ...], resume: "Callable[[Answers], tuple[Verified, ...]]") -> None:
+        """Ask `questions`, then go on with `resume`."""
+        self.questions = questions
+        self.resume = resume
+        super().__init__(", ".join(question.url for question in questions))
 
 
 class Judge(Protocol):
@@ -218,6 +267,7 @@ class Judge(Protocol):
             Refused: Not proved, and why. `Refused.predicate_type` is set where the signature held but the statement is about
                 something else.
             Undecided: What the authority trusts could not be loaded.
+            Needs: The chain is proved; the status of its certificates is wanted.
         """
 
 
@@ -232,6 +282,9 @@ def _parts(content: Content) -> tuple[bytes, ...]:
             return (algorithm.encode(), digest, signature, artifact or b"")
         case OpenPgpMessage(message):
             return (message,)
+        case NotationEnvelope(media_type, raw, target):
+            about = f"{target.size} {target.media_type}" if target else ""
+            return (media_type.encode(), raw, about.encode())
 
 
 def _material_parts(material: Material) -> tuple[bytes, ...]:

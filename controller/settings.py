@@ -108,6 +108,12 @@ class Limits(_Part):
     trusted_root_bytes: int = Field(default=1 * MIB, description="Longest trusted root.")
     trusted_root_entries: int = Field(default=256, description="Logs, or authorities, of one kind in a trusted root.")
     clock_skew: Seconds = Field(default=60.0, description="How far ahead of our clock a proven time may be.")
+    ocsp_timeout: Seconds = Field(default=2.0, description="One question about a certificate's status (OCSP).")
+    crl_timeout: Seconds = Field(default=5.0, description="One list of revoked certificates (CRL).")
+    ocsp_bytes: int = Field(default=64 * KIB, description="Longest OCSP answer.")
+    crl_bytes: int = Field(default=8 * MIB, description="Longest CRL.")
+    revocation_urls: int = Field(default=8, description="OCSP servers, or CRLs, of one certificate that are asked.")
+    revocation_rounds: int = Field(default=4, description="Questions that answers lead to: OCSP, CRL, delta CRL.")
     error_body_bytes: int = Field(default=16 * KIB, description="What is read of a registry's error answer.")
     tokens: int = Field(default=4096, description="Tokens of registries that are remembered.")
     token_bytes: int = Field(default=64 * KIB, description="Longest answer of a token service.")
@@ -224,6 +230,13 @@ class Settings(_Part):
         description=(
             "Mirror to origin, as prefixes of repository names: evidence is looked for at the origin, OpenPGP signatures "
             "are for its name. Policies match and digests are resolved at the name a pod writes. The longest prefix counts."
+        ),
+    )
+    revocation_hosts: tuple[str, ...] = Field(
+        default=(),
+        description=(
+            "Hosts (`host` for port 80, else `host:port`) that may be asked for the status of certificates (OCSP, CRL). "
+            "URLs in certificates are written by others: what is not listed here is never called."
         ),
     )
     image_paths: tuple[ImagePath, ...] = Field(default=(), description="Custom kinds with pod templates.")

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Final
 
-from controller.evidence import Evidence, MessageSignature
-from controller.formats import bundle, cosign, dsse, statement
+from controller.evidence import Evidence, MessageSignature, NotationEnvelope, Target
+from controller.formats import bundle, cosign, dsse, notation, statement
 from controller.registry.discovery import Attachment
 from controller.settings import Limits
 
-__all__ = ["read", "with_artifact"]
+__all__ = ["needs_artifact", "read", "with_artifact"]
 
 _ENVELOPE_MEMBER: Final = b'"payloadType"'
 
@@ -30,6 +30,8 @@ def read(attachment: Attachment, limits: Limits) -> tuple[Evidence, ...]:
         case statement.PAYLOAD_TYPE:
             # Signed by some tools, whose envelope goes by its payload's name; unsigned from BuildKit, and then no evidence.
             return (cosign.attestation(attachment, limits),) if _ENVELOPE_MEMBER in attachment.payload else ()
+        case notation.JWS | notation.COSE if attachment.artifact_type == notation.ARTIFACT:
+            return (notation.signature(attachment, limits),)
         case kind if kind.startswith(bundle.MEDIA_TYPE_PREFIX) or attachment.artifact_type.startswith(
             bundle.MEDIA_TYPE_PREFIX
         ):
@@ -38,14 +40,27 @@ def read(attachment: Attachment, limits: Limits) -> tuple[Evidence, ...]:
             return ()
 
 
-def with_artifact(evidence: Evidence, manifest: bytes) -> Evidence:
-    """The same evidence with the image manifest's bytes, where a signature over them cannot be judged by a digest alone.
+def needs_artifact(evidence: Evidence) -> bool:
+    """Whether the piece cannot be judged by the image's digest alone."""
+    return isinstance(evidence.content, MessageSignature | NotationEnvelope)
+
+
+def with_artifact(evidence: Evidence, manifest: bytes, media_type: str) -> Evidence:
+    """The same evidence with what it says something about, where a digest alone is not enough to judge it.
+
+    A verdict rests on that, too, so the piece's `id` changes; pieces of other kinds are returned as they are.
 
     Args:
-        evidence: Any piece; only a message signature changes (and so does its `id`: a verdict rests on the bytes, too).
+        evidence: Any piece.
         manifest: The bytes whose digest is being judged.
+        media_type: What they say they are.
     """
-    if not isinstance(evidence.content, MessageSignature):
-        return evidence
-    content = replace(evidence.content, artifact=manifest)
+    content: MessageSignature | NotationEnvelope
+    match evidence.content:
+        case MessageSignature():
+            content = replace(evidence.content, artifact=manifest)
+        case NotationEnvelope():
+            content = replace(evidence.content, target=Target(media_type, len(manifest)))
+        case _:
+            return evidence
     return Evidence.of(evidence.format, evidence.origin, content, evidence.material, evidence.annotations)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from controller.cache import ByteBudget, Entry, Flights, Memory
 from controller.errors import Refused, Undecided
-from controller.evidence import Evidence, MessageSignature
-from controller.formats import read
+from controller.evidence import Evidence
+from controller.formats import needs_artifact, read, with_artifact
 from controller.reference import Digest, Reference, Repository
 from controller.registry.discovery import Discovery, Gap, Want, discover
 from controller.registry.source import Manifest, Source
@@ -161,7 +161,7 @@ class Lookups:
         since = self._clock()
         found = await discover(source, (repository,), digest, wants, self._settings.limits, self._budget)
         collected = self._read(found)
-        if any(isinstance(piece.content, MessageSignature) for piece in collected.pieces):
+        if any(map(needs_artifact, collected.pieces)):
             collected = await self._with_artifact(source, repository, digest, collected)
         if collected.settled:
             self._evidence.put(key, collected, since, collected.weight)
@@ -181,13 +181,13 @@ class Lookups:
     async def _with_artifact(
         self, source: Source, repository: Repository, digest: Digest, collected: Collected
     ) -> Collected:
-        """Add the manifest's bytes to signatures that are directly over them."""
+        """Add what the manifest is to signatures that name more of it than its digest, or are directly over it."""
         try:
             manifest = await source.resolve(Reference(repository, None, digest))
         except (Refused, Undecided) as error:
             gap = Gap(f"{repository}@{digest.short}", error.reason, settled=isinstance(error, Refused))
             return replace(collected, gaps=(*collected.gaps, gap))
-        pieces = tuple(_attached(piece, manifest.raw) for piece in collected.pieces)
+        pieces = tuple(with_artifact(piece, manifest.raw, manifest.media_type) for piece in collected.pieces)
         return replace(collected, pieces=pieces)
 
     def judged(
@@ -221,10 +221,3 @@ class Lookups:
 
 def _resolved(manifest: Manifest) -> Resolved:
     return Resolved(manifest.digest, tuple(child.digest for child in manifest.manifests))
-
-
-def _attached(piece: Evidence, raw: bytes) -> Evidence:
-    if not isinstance(piece.content, MessageSignature):
-        return piece
-    content = replace(piece.content, artifact=raw)
-    return Evidence.of(piece.format, piece.origin, content, piece.material, piece.annotations)

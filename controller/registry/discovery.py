@@ -84,6 +84,7 @@ _ARTIFACTS: Final[Mapping[str, frozenset[Want]]] = {
     mediatypes.SIMPLE_SIGNING: _SIGNATURES,
     mediatypes.IN_TOTO: _ATTESTATIONS,
     mediatypes.DSSE: _ATTESTATIONS,
+    mediatypes.NOTATION: _SIGNATURES,
 }
 """What a referrer of this artifact type can hold. Bundles can hold both; other types are of no use and are not fetched."""
 
@@ -91,6 +92,8 @@ _LAYERS: Final[Mapping[str, frozenset[Want]]] = {
     mediatypes.SIMPLE_SIGNING: _SIGNATURES,
     mediatypes.DSSE: _ATTESTATIONS,
     mediatypes.IN_TOTO: _ATTESTATIONS,  # some tools name the envelope after its payload
+    mediatypes.JOSE: _SIGNATURES,
+    mediatypes.COSE: _SIGNATURES,
 }
 """What a layer of this media type can hold. A bundle's layer goes by the manifest's artifact type as well as by its own."""
 
@@ -227,6 +230,7 @@ class _Search:
             self._count(len(manifest.raw))
             layers = [layer for layer in manifest.layers if self._holds(manifest, layer)]
             _check_subject(manifest, self._digest, place)
+            _check_notation(manifest, place)
             _check_image(manifest, place, len(layers), ("limits.signaturesPerImage", self._limits.signatures_per_image))
         except SigwardError as error:
             return [_gap(f"{repository} {place}", error)]
@@ -240,9 +244,7 @@ class _Search:
             self._want_blob(repository, layer)
         except Refused as error:
             return _gap(str(origin), error)
-        # Older manifests tell their type by that of their config (image specification, "Guidelines for Artifact Usage").
-        artifact_type = manifest.artifact_type or (manifest.config.media_type if manifest.config else "")
-        return _Piece(origin, layer, artifact_type, annotations)
+        return _Piece(origin, layer, _artifact_type(manifest), annotations)
 
     def _check_layer(self, layer: Descriptor, holds: frozenset[Want], annotations: Mapping[str, str], place: str) -> None:
         name, limit = "limits.signatureBytes", self._limits.signature_bytes
@@ -324,6 +326,21 @@ def _check_image(manifest: Manifest, place: str, layers: int, bound: tuple[str, 
     name, limit = bound
     if layers > limit:
         raise over_limit(place, name, limit, layers)
+
+
+def _artifact_type(manifest: Manifest) -> str:
+    """Older manifests tell their type by that of their config (image specification, "Guidelines for Artifact Usage")."""
+    return manifest.artifact_type or (manifest.config.media_type if manifest.config else "")
+
+
+def _check_notation(manifest: Manifest, place: str) -> None:
+    """Notary Project, signature-specification.md, "Storage": the manifest has exactly one layer, the envelope."""
+    if _artifact_type(manifest) != mediatypes.NOTATION:
+        return
+    if len(manifest.layers) != 1 or manifest.layers[0].media_type not in {mediatypes.JOSE, mediatypes.COSE}:
+        found = ", ".join(layer.media_type[:40] for layer in manifest.layers[:2]) or "no layer"
+        expected = f"one layer {mediatypes.JOSE} or {mediatypes.COSE}"
+        raise Refused(Code.MALFORMED, f"{place} is no Notary Project signature", expected=expected, found=found)
 
 
 def _check_subject(manifest: Manifest, digest: Digest, place: str) -> None:

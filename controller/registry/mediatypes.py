@@ -28,6 +28,10 @@ BUNDLE_PREFIX: Final = "application/vnd.dev.sigstore.bundle"
 """How the media types of all Sigstore bundles begin: `….v0.3+json`, `…+json;version=0.1`. A version we do not know is read
 too, so that it is refused with a reason and not passed over."""
 
+NOTATION: Final = "application/vnd.cncf.notary.signature"
+JOSE: Final = "application/jose+json"
+COSE: Final = "application/cose"
+
 UNTELLING: Final = frozenset(
     {
         "",

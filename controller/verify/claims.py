@@ -18,6 +18,7 @@ from controller.evidence import (
     Envelope,
     Format,
     MessageSignature,
+    NotationEnvelope,
     OpenPgpMessage,
     SimpleSigning,
 )
@@ -62,6 +63,8 @@ def signed_message(content: Content, subject: Digest) -> Message:
             return Message(content.artifact)
         case OpenPgpMessage():
             raise _openpgp()
+        case NotationEnvelope():
+            raise _notation()
 
 
 def read(content: Content, subject: Digest, limits: Limits) -> Said:
@@ -80,6 +83,8 @@ def read(content: Content, subject: Digest, limits: Limits) -> Said:
             return _message(content, subject)
         case OpenPgpMessage():
             raise _openpgp()
+        case NotationEnvelope():
+            raise _notation()
 
 
 def _openpgp() -> Refused:
@@ -150,6 +155,11 @@ def message_of_another_image(content: Content, message: Message) -> OtherImage |
         return None
     named = Message(None, {hash_name: content.digest})
     return OtherImage(named, f"{hash_name}:{known.hex()}", f"{hash_name}:{content.digest.hex()}")
+
+
+def _notation() -> Refused:
+    """A Notary Project envelope says who signed it in what it signs; `verify/notation.py` reads it whole."""
+    return Refused(Code.WRONG_FORMAT, "a Notary Project signature is judged by x509 authorities only")
 
 
 def _digests(said: statement.Statement) -> tuple[str, ...]:

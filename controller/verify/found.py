@@ -8,7 +8,7 @@ from typing import Any, Final
 from controller import keys
 from controller.documents import read_object
 from controller.errors import SigwardError
-from controller.evidence import Envelope, Evidence, OpenPgpMessage
+from controller.evidence import Envelope, Evidence, NotationEnvelope, OpenPgpMessage
 from controller.formats.encoding import decode64
 from controller.keys import Message, PublicKey
 from controller.settings import KIB
@@ -23,7 +23,7 @@ def signatures(evidence: Evidence) -> tuple[tuple[bytes, str], ...]:
     content = evidence.content
     if isinstance(content, Envelope):
         return tuple((entry.signature, entry.keyid or evidence.material.key_hint) for entry in content.signatures)
-    if isinstance(content, OpenPgpMessage):
+    if isinstance(content, OpenPgpMessage | NotationEnvelope):
         return ()
     return ((content.signature, evidence.material.key_hint),)
 

@@ -210,12 +210,12 @@ def test_bundle_with_a_message_signature(algorithm: object, name: str) -> None:
 def test_artifact_is_part_of_what_a_verdict_rests_on() -> None:
     bundle = message_bundle(signature=b64(b"signature"))
     evidence = one(attachment(SIGSTORE_BUNDLE, json.dumps(bundle).encode()))
-    filled = with_artifact(evidence, MANIFEST)
+    filled = with_artifact(evidence, MANIFEST, "")
     assert evidence.content == MessageSignature("HASH_ALGORITHM_UNSPECIFIED", b"", b"signature")
     assert filled.content == MessageSignature("HASH_ALGORITHM_UNSPECIFIED", b"", b"signature", MANIFEST)
     assert filled.id != evidence.id
     other = signature(KEY)
-    assert with_artifact(other, MANIFEST) is other
+    assert with_artifact(other, MANIFEST, "") is other
 
 
 @pytest.mark.parametrize(
