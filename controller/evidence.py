@@ -201,7 +201,7 @@ class Verified:
     `valid_until` (POSIX seconds) is the earliest time at which the fact must be judged again. `identity` is the image name
     that was signed, where the format makes a promise about it (OpenPGP): such a fact is about images of that name only, and
     `decision/` compares it with the image being judged.
-    `warnings` are checks that failed and that the authority was told only to report (Notary Project levels Permissive, Audit).
+    `warnings` are checks that failed and that the authority was told only to report (Notary Project levels).
     """
 
     digest: Digest

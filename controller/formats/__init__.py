@@ -45,7 +45,7 @@ def needs_artifact(evidence: Evidence) -> bool:
     return isinstance(evidence.content, MessageSignature | NotationEnvelope)
 
 
-def with_artifact(evidence: Evidence, manifest: bytes, media_type: str) -> Evidence:
+def with_artifact(evidence: Evidence, manifest: bytes, media_type: str = "") -> Evidence:
     """The same evidence with what it says something about, where a digest alone is not enough to judge it.
 
     A verdict rests on that, too, so the piece's `id` changes; pieces of other kinds are returned as they are.
@@ -53,7 +53,7 @@ def with_artifact(evidence: Evidence, manifest: bytes, media_type: str) -> Evide
     Args:
         evidence: Any piece.
         manifest: The bytes whose digest is being judged.
-        media_type: What they say they are.
+        media_type: What they say they are; a Notary Project signature is about nothing without it.
     """
     content: MessageSignature | NotationEnvelope
     match evidence.content:
