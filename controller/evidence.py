@@ -133,6 +133,7 @@ class Material:
     """What travels beside a signature to help verify it. All of it is a hint until a judge proved it.
 
     `certificate` and `chain` are the bytes as found (DER or PEM), `log_entries` and `timestamps` the raw entries.
+    `proofs_required` says that the container's version asks for an inclusion proof with each entry (bundles from 0.2 on).
     """
 
     key_hint: str = ""
@@ -140,6 +141,7 @@ class Material:
     chain: tuple[bytes, ...] = ()
     log_entries: tuple[bytes, ...] = ()
     timestamps: tuple[bytes, ...] = ()
+    proofs_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,5 +297,6 @@ def _material_parts(material: Material) -> tuple[bytes, ...]:
         *material.chain,
         len(material.log_entries).to_bytes(4, "big"),
         *material.log_entries,
+        bytes((material.proofs_required,)),
         *material.timestamps,
     )

@@ -107,6 +107,9 @@ class Limits(_Part):
     checkpoint_signatures: int = Field(default=64, description="Signature lines of one checkpoint, witnesses included.")
     trusted_root_bytes: int = Field(default=1 * MIB, description="Longest trusted root.")
     trusted_root_entries: int = Field(default=256, description="Logs, or authorities, of one kind in a trusted root.")
+    timestamp_accuracy: Seconds = Field(
+        default=60.0, description="Coarsest accuracy of a timestamp that still proves a time."
+    )
     clock_skew: Seconds = Field(default=60.0, description="How far ahead of our clock a proven time may be.")
     ocsp_timeout: Seconds = Field(default=2.0, description="One question about a certificate's status (OCSP).")
     crl_timeout: Seconds = Field(default=5.0, description="One list of revoked certificates (CRL).")

@@ -19,9 +19,10 @@ from controller.registry.discovery import Attachment
 from controller.settings import Limits
 
 MEDIA_TYPE_PREFIX: Final = "application/vnd.dev.sigstore.bundle"
+_WITHOUT_PROOF: Final = "application/vnd.dev.sigstore.bundle+json;version=0.1"
 _VERSIONS: Final = frozenset(
     {
-        "application/vnd.dev.sigstore.bundle+json;version=0.1",
+        _WITHOUT_PROOF,
         "application/vnd.dev.sigstore.bundle+json;version=0.2",
         "application/vnd.dev.sigstore.bundle+json;version=0.3",
         "application/vnd.dev.sigstore.bundle.v0.3+json",
@@ -47,7 +48,7 @@ def parse(attachment: Attachment, limits: Limits) -> Evidence:
     kind = _one_of(document, ("messageSignature", "dsseEnvelope"), _WHAT)
     inner = members(document, kind, _WHAT)
     content = _envelope(inner, limits) if kind == "dsseEnvelope" else _message_signature(inner)
-    material = _material(members(document, "verificationMaterial", _WHAT), limits)
+    material = _material(members(document, "verificationMaterial", _WHAT), limits, proofs_required=version != _WITHOUT_PROOF)
     return Evidence.of(Format.BUNDLE, attachment.origin, content, material, attachment.annotations)
 
 
@@ -89,7 +90,7 @@ def _hash_name(value: Any, what: str) -> str:
     )
 
 
-def _material(document: dict[str, Any], limits: Limits) -> Material:
+def _material(document: dict[str, Any], limits: Limits, *, proofs_required: bool) -> Material:
     _only(document, (*_KEYS_AND_CERTIFICATES, "tlogEntries", "timestampVerificationData"), _MATERIAL)
     kind = _one_of(document, _KEYS_AND_CERTIFICATES, _MATERIAL)
     inner, what = members(document, kind, _MATERIAL), f"{_MATERIAL}.{kind}"
@@ -104,7 +105,14 @@ def _material(document: dict[str, Any], limits: Limits) -> Material:
         case _:
             chain = _chain(inner, what, limits)
     entries = items(document, "tlogEntries", _MATERIAL, limit=limits.log_entries_per_bundle)
-    return Material(hint, chain[0] if chain else b"", chain[1:], tuple(map(_entry, entries)), _timestamps(document, limits))
+    return Material(
+        hint,
+        chain[0] if chain else b"",
+        chain[1:],
+        tuple(map(_entry, entries)),
+        _timestamps(document, limits),
+        proofs_required=proofs_required,
+    )
 
 
 def _chain(document: dict[str, Any], what: str, limits: Limits) -> tuple[bytes, ...]:
@@ -120,7 +128,14 @@ def _timestamps(document: dict[str, Any], limits: Limits) -> tuple[bytes, ...]:
     data = members(document, "timestampVerificationData", _MATERIAL)
     _only(data, ("rfc3161Timestamps",), what)
     entries = items(data, "rfc3161Timestamps", what, limit=limits.log_entries_per_bundle)
-    return tuple(_raw(entry, "signedTimestamp", f"{what}[{index}]") for index, entry in enumerate(entries))
+    return tuple(_stamp(entry, f"{what}[{index}]") for index, entry in enumerate(entries))
+
+
+def _stamp(value: Any, what: str) -> bytes:
+    """A timestamp. Line breaks are left out: scripts wrap what authorities answer, and Go's decoder skips them."""
+    if isinstance(value, dict) and isinstance(value.get("signedTimestamp"), str):
+        value = {**value, "signedTimestamp": value["signedTimestamp"].replace("\r", "").replace("\n", "")}
+    return _raw(value, "signedTimestamp", what)
 
 
 def _entry(value: Any) -> bytes:

@@ -1,5 +1,7 @@
 """DSSE envelopes (secure-systems-lab/dsse, envelope.md and protocol.md v1.0)."""
 
+import hashlib
+from dataclasses import replace
 from typing import Any, Final
 
 from controller.documents import items, optional_text, read_object, text
@@ -19,12 +21,13 @@ def pae(payload_type: str, payload: bytes) -> bytes:
 
 
 def parse(raw: bytes, limits: Limits) -> Envelope:
-    """Read an envelope stored as JSON.
+    """Read an envelope stored as JSON; it keeps the hash of its own bytes.
 
     Raises:
         Refused: `LimitExceeded`, `Malformed` or `Ambiguous`.
     """
-    return from_document(read_object(raw, _WHAT, limit=limits.attestation_bytes), limits)
+    envelope = from_document(read_object(raw, _WHAT, limit=limits.attestation_bytes), limits)
+    return replace(envelope, stored_sha256=hashlib.sha256(raw).digest())
 
 
 def from_document(document: dict[str, Any], limits: Limits) -> Envelope:

@@ -34,6 +34,7 @@ from nacl.exceptions import CryptoError
 from controller.errors import Code, Refused
 from controller.keys.armor import invalid, unwrap
 from controller.keys.spki import ACCEPTED, KeyInfo, read
+from controller.validity import ALWAYS, Window
 
 FIELD_MAX_BYTES: Final = 32 * 1024
 """Longest text of one key; RSA with 16384 bits needs 3 KiB as PEM, ML-DSA-87 the same."""
@@ -145,10 +146,11 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class NamedKey:
-    """A key under the name its authority gives it; the name may be empty."""
+    """A key under the name its authority gives it, which may be empty; signatures count from within `window` only."""
 
     name: str
     key: PublicKey
+    window: Window = ALWAYS
 
     def __str__(self) -> str:
         return f"{self.name} {self.key.fingerprint}" if self.name else self.key.fingerprint

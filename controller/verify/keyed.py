@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -9,11 +10,14 @@ from controller.errors import Code, Invalid, Refused
 from controller.evidence import Envelope, Evidence, Format, Signer, Verified
 from controller.keys import Message, NamedKey
 from controller.reference import Digest
+from controller.roots import TrustedRoot
 from controller.settings import Limits
-from controller.verify import claims
+from controller.verify import claims, proofs, time
 from controller.verify.found import signatures, signer
+from controller.verify.log import Signed
+from controller.verify.time import Moment, Span
 
-_ENGINE: Final = "keyed 1"
+_ENGINE: Final = "keyed 2"
 """Part of every fingerprint: raise it when the same bytes may be judged differently, so that no old verdict is reused."""
 
 _FORMATS: Final = frozenset({Format.COSIGN_SIGNATURE, Format.COSIGN_ATTESTATION, Format.BUNDLE})
@@ -21,18 +25,31 @@ _SHOWN: Final = 3
 
 
 class KeyedAuthority:
-    """Judges signatures by public keys alone.
+    """Judges signatures by public keys.
 
-    Certificates, log entries and timestamps that travel beside a signature are ignored, not believed (design, rule 4): a key
-    that comes with the evidence is nobody's key.
+    Certificates that travel beside a signature are ignored (design, rule 4): a key that comes with the evidence is nobody's
+    key. Log entries and timestamps are ignored too, unless a trusted root says whose to believe.
     """
 
-    __slots__ = ("_by_hint", "_expected", "_keys", "_limits", "_log_required", "description", "fingerprint", "name")
+    __slots__ = ("_by_hint", "_expected", "_keys", "_limits", "_log_required", "_root", "description", "fingerprint", "name")
 
     def __init__(
-        self, name: str, keys: Sequence[NamedKey], *, log_required: bool = False, limits: Limits | None = None
+        self,
+        name: str,
+        keys: Sequence[NamedKey],
+        *,
+        root: TrustedRoot | None = None,
+        log_required: bool = False,
+        limits: Limits | None = None,
     ) -> None:
-        """Trust any one of `keys`; with `log_required`, only beside a proof that the signature stands in a log.
+        """Trust any one of `keys`.
+
+        Args:
+            name: The authority's name in its policy.
+            keys: At least one.
+            root: Whom to believe about logs and time; without it no time is proved and no log believed.
+            log_required: Whether a log of `root` must hold the signature, and something prove its time.
+            limits: Bounds for what is read.
 
         Raises:
             Invalid: `InvalidPolicy` for no keys: an empty authority would trust nobody, and says so at once.
@@ -42,14 +59,15 @@ class KeyedAuthority:
         distinct = {named.key: named for named in reversed(keys)}  # the first name of a key that stands there twice
         self._keys = tuple(reversed(distinct.values()))
         self._by_hint = {hint: named for named in self._keys for hint in _hints(named)}
+        self._root = root
         self._log_required = log_required
         self._limits = limits or Limits()
         self.name = name
         self.description = _list(str(named) for named in self._keys)
         self._expected = _list(named.key.fingerprint for named in self._keys)
-        self.fingerprint = _fingerprint(self._keys, log_required=log_required)
+        self.fingerprint = _fingerprint(self._keys, root, log_required=log_required)
 
-    def judge(self, evidence: Evidence, subject: Digest, now: float) -> tuple[Verified, ...]:  # noqa: ARG002 - no windows yet
+    def judge(self, evidence: Evidence, subject: Digest, now: float) -> tuple[Verified, ...]:
         """Judge one piece: one fact per distinct key that signed it, at least one.
 
         Raises:
@@ -57,36 +75,69 @@ class KeyedAuthority:
                 included (CVE-2026-44310): what could not be verified is not verified.
         """
         try:
-            return self._judge(evidence, subject)
+            return self._judge(evidence, subject, now)
         except (Refused, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # not only Exception: a native library's panic is none
             raise Refused(Code.INTERNAL, "verification broke off", found=type(error).__name__) from error
 
-    def _judge(self, evidence: Evidence, subject: Digest) -> tuple[Verified, ...]:
+    def _judge(self, evidence: Evidence, subject: Digest, now: float) -> tuple[Verified, ...]:
         _check_shape(evidence)
         message = claims.signed_message(evidence.content, subject)
         signers = self._signers(evidence, message)
         if not signers:
             raise self._nobody(evidence, message)
-        if self._log_required:
-            raise Refused(
-                Code.LOG_REQUIRED,
-                "the signature holds, but nothing proves that it stands in a log",
-                found=_signed_by(signers),
-            )
+        until, refusal = self._proved(evidence, message, signers, now)
+        if refusal and not until:
+            raise refusal
         said = claims.read(evidence.content, subject, self._limits)
-        return tuple(self._fact(evidence, subject, named, said) for named in signers)
+        return tuple(self._fact(evidence, subject, named, said, end) for named, end in until.items())
 
-    def _signers(self, evidence: Evidence, message: Message) -> tuple[NamedKey, ...]:
-        """The distinct keys that made a signature here. Hints say whom to ask first and decide nothing."""
-        found: list[NamedKey] = []
+    def _proved(
+        self, evidence: Evidence, message: Message, signers: Iterable[tuple[NamedKey, bytes]], now: float
+    ) -> tuple[dict[NamedKey, float], Refused | None]:
+        """Until when each signer's signature counts, and why the first that does not, does not."""
+        until: dict[NamedKey, float] = {}
+        refusal: Refused | None = None
+        for named, signature in signers:
+            try:
+                until[named] = self._valid_until(
+                    evidence, named, Signed(evidence.content, message, signature, named.key), now
+                )
+            except Refused as error:
+                refusal = refusal or error
+        return until, refusal
+
+    def _valid_until(self, evidence: Evidence, named: NamedKey, signed: Signed, now: float) -> float:
+        """Until when a signature that held counts: for ever where its time is proved, else while its key may be used.
+
+        Raises:
+            Refused: What logs and authorities prove is not enough, or is not within the key's window.
+        """
+        span = Span(named.window, f"key {named}")
+        if self._root is None:
+            if self._log_required:
+                raise Refused(
+                    Code.LOG_REQUIRED,
+                    "the signature holds, but no trusted root says which log to believe",
+                    found=f"a signature by key {named.key.fingerprint}",
+                )
+            time.check((Moment(now, "now, no proven time"),), (span,))
+            return time.earliest_end((span,))
+        found = proofs.check(evidence.material, signed, self._root, log_required=self._log_required, limits=self._limits)
+        time.check_future(found.moments, now, self._limits.clock_skew)
+        time.check(found.moments or (Moment(now, "now, no proven time"),), (span,))
+        return math.inf if found.moments else time.earliest_end((span,))
+
+    def _signers(self, evidence: Evidence, message: Message) -> tuple[tuple[NamedKey, bytes], ...]:
+        """The distinct keys that signed here, each with its signature. Hints say whom to ask first and decide nothing."""
+        found: dict[NamedKey, bytes] = {}
         for signature, hint in signatures(evidence):
             asked = (named for named in self._in_order(hint) if named not in found)
             maker = next((named for named in asked if named.key.verifies(signature, message)), None)
             if maker:
-                found.append(maker)
-        return tuple(found)
+                found[maker] = signature
+        return tuple(found.items())
 
     def _in_order(self, hint: str) -> Iterator[NamedKey]:
         hinted = self._by_hint.get(hint)
@@ -115,7 +166,7 @@ class KeyedAuthority:
             found=signer(evidence, message),
         )
 
-    def _fact(self, evidence: Evidence, subject: Digest, named: NamedKey, said: claims.Said) -> Verified:
+    def _fact(self, evidence: Evidence, subject: Digest, named: NamedKey, said: claims.Said, until: float) -> Verified:
         return Verified(
             digest=subject,
             authority=self.name,
@@ -127,6 +178,7 @@ class KeyedAuthority:
             predicate_type=said.predicate_type,
             predicate=said.predicate,
             annotations=said.annotations,
+            valid_until=until,
         )
 
 
@@ -144,17 +196,16 @@ def _hints(named: NamedKey) -> tuple[str, str]:
     return digest, base64.b64encode(bytes.fromhex(digest)).decode()
 
 
-def _signed_by(signers: Sequence[NamedKey]) -> str:
-    return "a signature by " + _list(named.key.fingerprint for named in signers)
-
-
 def _list(names: Iterable[str]) -> str:
     shown = list(names)
     more = f" or {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
     return "key " + ", ".join(shown[:_SHOWN]) + more
 
 
-def _fingerprint(keys: Sequence[NamedKey], *, log_required: bool) -> str:
-    """Equal for authorities that believe the same: the keys and their ways in sorted order; names do not enter."""
-    believed = sorted(f"{named.key.spki_sha256} {'|'.join(named.key.names)}" for named in keys)
-    return hashlib.sha256("\n".join([_ENGINE, f"log={log_required}", *believed]).encode()).hexdigest()
+def _fingerprint(keys: Sequence[NamedKey], root: TrustedRoot | None, *, log_required: bool) -> str:
+    """Equal for authorities that believe the same: keys, ways and windows in sorted order; names do not enter."""
+    believed = sorted(
+        f"{named.key.spki_sha256} {'|'.join(named.key.names)} {named.window.start} {named.window.end}" for named in keys
+    )
+    asked = (f"root={root.fingerprint if root else ''}", f"log={log_required}")
+    return hashlib.sha256("\n".join([_ENGINE, *asked, *believed]).encode()).hexdigest()

@@ -31,7 +31,6 @@ UNREADABLE = {
     "bundle-invalid-base64-signature_fail": (Code.MALFORMED, "messageSignature.signature is not canonical base64"),
     "bundle-malformed-json_fail": (Code.MALFORMED, "is not JSON"),
     "bundle-unknown-version_fail": (Code.MALFORMED, "unknown version"),
-    "rekor2-timestamp-with-incorrect-time_fail": (Code.MALFORMED, "signedTimestamp is not canonical base64"),
 }
 BAD_SIGNATURE = {"dsse-invalid-sig_fail", "rekor2-dsse-invalid-sig_fail", "signature-mismatch_fail"}
 

@@ -166,7 +166,7 @@ def test_bundle_of_cosign_3() -> None:
     assert evidence.format is Format.BUNDLE
     assert isinstance(evidence.content, Envelope)
     assert evidence.content.payload == statement(COSIGN_SIGN)
-    assert evidence.material == Material(key_hint=KEY.hint)
+    assert evidence.material == Material(key_hint=KEY.hint, proofs_required=True)
 
 
 @pytest.mark.parametrize("version", [*OLD_BUNDLES, SIGSTORE_BUNDLE])
@@ -187,13 +187,29 @@ def test_bundle_with_certificates_entries_and_timestamps() -> None:
     assert (found.certificate, found.chain, found.timestamps) == (b"leaf", (b"issuer",), (b"stamp",))
     assert [json.loads(raw) for raw in found.log_entries] == [entry]
     one_certificate = one(attachment(SIGSTORE_BUNDLE, json.dumps(material(certificate={"rawBytes": "AAEC"})).encode()))
-    assert one_certificate.material == Material(certificate=b"\0\1\2")
+    assert one_certificate.material == Material(certificate=b"\0\1\2", proofs_required=True)
+
+
+def test_versions_from_0_2_on_ask_for_proofs() -> None:
+    asked = {
+        version: one(attachment(SIGSTORE_BUNDLE, json.dumps(document(mediaType=version)).encode())).material.proofs_required
+        for version in (*OLD_BUNDLES, SIGSTORE_BUNDLE)
+    }
+    assert [version for version, required in asked.items() if not required] == [OLD_BUNDLES[0]]
+
+
+def test_line_breaks_in_a_timestamp_do_not_matter() -> None:
+    stamps = {"rfc3161Timestamps": [{"signedTimestamp": "c3Rh\nbXA=\r\n"}]}
+    bundle = material(certificate={"rawBytes": "AAEC"}, timestampVerificationData=stamps)
+    assert one(attachment(SIGSTORE_BUNDLE, json.dumps(bundle).encode())).material.timestamps == (b"stamp",)
 
 
 def test_null_is_absent_and_a_hint_may_be() -> None:
     bundle = material(publicKey={"hint": None}, certificate=None, tlogEntries=None, timestampVerificationData=None)
-    assert one(attachment(SIGSTORE_BUNDLE, json.dumps(bundle).encode())).material == Material()
-    assert one(attachment(SIGSTORE_BUNDLE, json.dumps(material(publicKey={})).encode())).material == Material()
+    assert one(attachment(SIGSTORE_BUNDLE, json.dumps(bundle).encode())).material == Material(proofs_required=True)
+    assert one(attachment(SIGSTORE_BUNDLE, json.dumps(material(publicKey={})).encode())).material == Material(
+        proofs_required=True
+    )
 
 
 def message_bundle(**members: Any) -> dict[str, Any]:
