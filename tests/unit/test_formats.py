@@ -54,7 +54,7 @@ def test_signature_layer() -> None:
     assert evidence.content.payload == CLAIM
     assert evidence.material == Material(), "empty annotations are absent ones"
     assert evidence.origin is ORIGIN
-    assert evidence.size == len(CLAIM) + len(evidence.content.signature) + 8, "two counts of four bytes"
+    assert evidence.size == len(CLAIM) + len(evidence.content.signature) + 9, "two counts of four bytes, one flag"
 
 
 def test_signature_layer_brings_its_material_along() -> None:
