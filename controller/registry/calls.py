@@ -72,7 +72,7 @@ def read_url(text: str, base: URL | None = None) -> URL | None:
     try:
         url = URL(text, encoded=True)
         url = base.join(url) if base else url
-        valid = bool(url.raw_host) and (url.port or 0) > 0 and not url.raw_user and not url.raw_password
+        valid = bool(url.raw_host) and (url.port or 0) > 0 and "@" not in url.raw_authority
     except ValueError:
         return None
     return url.with_fragment(None) if valid else None

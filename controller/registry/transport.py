@@ -34,6 +34,7 @@ from controller.registry.addresses import BlockedAddressError, PublicConnector, 
 from controller.registry.auth import Authenticator
 from controller.registry.calls import Answer, Call, read_url, unreachable
 from controller.registry.endpoints import Endpoints, name_of
+from controller.registry.lookup import Lookup
 from controller.registry.manifests import over_limit
 from controller.settings import Settings
 
@@ -94,22 +95,23 @@ class RegistryTransport:
             Refused: `LimitExceeded` (body, redirects), `Malformed` (an encoding nobody asked for).
             Undecided: `Unreachable`, `AddressNotAllowed`, `RegistryError`, naming the host.
         """
-        with lookup.current(self.limits.lookup_timeout) as now, now.waiting(name_of(call.url)):
+        with lookup.current(self.limits.lookup_timeout) as now:
             number = 0
             while True:
-                answer, broken = await self._try(call, now.deadline)
+                answer, broken = await self._try(call, now)
                 pause = self._pause(number, answer)
                 if pause is None or pause >= now.remaining:
                     break
-                await asyncio.sleep(pause)
+                with now.waiting(name_of(call.url)):
+                    await asyncio.sleep(pause)
                 number += 1
             if answer is None:
                 raise unreachable(call.what, name_of(call.url), f"the connection broke: {broken}")
             return answer
 
-    async def _try(self, call: Call, deadline: float) -> tuple[Answer | None, str]:
+    async def _try(self, call: Call, now: Lookup) -> tuple[Answer | None, str]:
         try:
-            return await self._follow(call, deadline), ""
+            return await self._follow(call, now), ""
         except _BrokenError as error:
             return None, str(error)
 
@@ -125,10 +127,10 @@ class RegistryTransport:
         asked = _retry_after(answer.headers.get("Retry-After", "")) if answer else 0.0
         return None if asked > self.limits.retry_after_longest else max(pause, asked)
 
-    async def _follow(self, call: Call, deadline: float) -> Answer:
+    async def _follow(self, call: Call, now: Lookup) -> Answer:
         url, authorization = call.url, call.authorization
         for _ in range(self.limits.redirects + 1):
-            answer = await self._exchange(call, url, authorization, deadline)
+            answer = await self._exchange(call, url, authorization, now)
             if answer.status not in _REDIRECTS or call.form:
                 return answer
             target = _redirected(call, url, answer.headers.get("Location", ""))
@@ -138,28 +140,30 @@ class RegistryTransport:
             url = target
         raise over_limit(f"{call.what}: the way of redirects", "limits.redirects", self.limits.redirects, "more")
 
-    async def _exchange(self, call: Call, url: URL, authorization: str, deadline: float) -> Answer:
+    async def _exchange(self, call: Call, url: URL, authorization: str, now: Lookup) -> Answer:
+        host = name_of(url)
+        try:
+            with now.waiting(host):
+                async with asyncio.timeout_at(now.deadline):
+                    return await self._send(call, url, authorization)
+        except (ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
+            raise _translated(call, host, error) from None
+
+    async def _send(self, call: Call, url: URL, authorization: str) -> Answer:
         headers = CIMultiDict({"Accept": call.accept, "Accept-Encoding": "identity"})
         if authorization:
             headers["Authorization"] = authorization
-        host = name_of(url)
-        try:
-            async with (
-                asyncio.timeout_at(deadline),
-                self._session(call, url).request(
-                    "POST" if call.form else "GET",
-                    url,
-                    headers=headers,
-                    data=call.form or None,
-                    ssl=self._tls(call, url) or True,
-                    timeout=self._timeout,
-                    allow_redirects=False,
-                ) as response,
-            ):
-                body = await self._body(call, response)
-                return Answer(response.status, response.headers, body, url)
-        except (ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
-            raise _translated(call, host, error) from None
+        async with self._session(call, url).request(
+            "POST" if call.form else "GET",
+            url,
+            headers=headers,
+            data=call.form or None,
+            ssl=self._tls(call, url) or True,
+            timeout=self._timeout,
+            allow_redirects=False,
+        ) as response:
+            body = await self._body(call, response)
+            return Answer(response.status, response.headers, body, url)
 
     async def _body(self, call: Call, response: ClientResponse) -> bytes:
         good = response.status == _OK
