@@ -5,6 +5,9 @@ from typing import Final
 
 from controller.evidence import Evidence, MessageSignature, NotationEnvelope, Target
 from controller.formats import bundle, cosign, dsse, notation, statement
+from controller.evidence import Evidence, MessageSignature
+from controller.formats import bundle, cosign, dsse, simplesigning, statement
+from controller.registry import mediatypes
 from controller.registry.discovery import Attachment
 from controller.settings import Limits
 
@@ -32,6 +35,8 @@ def read(attachment: Attachment, limits: Limits) -> tuple[Evidence, ...]:
             return (cosign.attestation(attachment, limits),) if _ENVELOPE_MEMBER in attachment.payload else ()
         case notation.JWS | notation.COSE if attachment.artifact_type == notation.ARTIFACT:
             return (notation.signature(attachment, limits),)
+        case mediatypes.OPENPGP_MESSAGE:
+            return (simplesigning.read(attachment, limits),)
         case kind if kind.startswith(bundle.MEDIA_TYPE_PREFIX) or attachment.artifact_type.startswith(
             bundle.MEDIA_TYPE_PREFIX
         ):

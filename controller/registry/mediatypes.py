@@ -46,3 +46,6 @@ UNTELLING: Final = frozenset(
 go-containerregistry writes such descriptors into fallback tags (sigstore/cosign issue 4641), so the manifest itself
 must be looked at.
 """
+
+OPENPGP_MESSAGE: Final = "application/x-openpgp-message"
+"""A name of our own for what lookaside servers and signature extensions hold: it has none there, and no layer goes by it."""

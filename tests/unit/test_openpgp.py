@@ -1,0 +1,241 @@
+"""What an authority of OpenPGP keys says yes to, and why it says no."""
+
+import json
+import math
+import sys
+import time
+
+import pytest
+from pysequoia import Tsk
+
+from controller.errors import Code, Invalid, Refused
+from controller.evidence import Claim, Evidence, Format, Verified
+from controller.reference import Digest, Reference
+from controller.settings import Limits
+from controller.verify.keyring import KeyRing
+from controller.verify.openpgp import OpenPgpAuthority
+from tests.fakes import evidence as cosign
+from tests.fakes import keys
+from tests.fakes.evidence import IMAGE, LIMITS, OTHER
+from tests.fakes.openpgp import (
+    NAME,
+    authority,
+    claim,
+    compressed,
+    evidence,
+    gnupg,
+    key,
+    revoked,
+    ring,
+    signature,
+    signed,
+)
+
+DAY = 86400
+NOW = time.time()
+"""The library has a clock of its own, so that these tests live in the present."""
+
+
+def judged(judge: OpenPgpAuthority, piece: Evidence, subject: Digest = IMAGE, now: float = NOW) -> Verified:
+    (fact,) = judge.judge(piece, subject, now)
+    return fact
+
+
+def code(judge: OpenPgpAuthority, piece: Evidence, subject: Digest = IMAGE, now: float = NOW) -> Code:
+    with pytest.raises(Refused) as caught:
+        judge.judge(piece, subject, now)
+    return caught.value.reason.code
+
+
+def test_signature_is_a_fact_about_digest_and_name() -> None:
+    signer = key()
+    fact = judged(authority(signer), signature(signer))
+    assert (fact.digest, fact.claim, fact.format) == (IMAGE, Claim.SIGNATURE, Format.SIMPLE_SIGNING)
+    assert fact.identity == Reference.parse(NAME)
+    assert fact.signer.id == f"openpgp:{signer.extract_certificate().fingerprint}", "the primary's, not the subkey's"
+    assert dict(fact.annotations) == {"creator": "podman 5"}
+    assert fact.valid_until == math.inf
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_any_one_key_of_the_ring_suffices(version: int) -> None:
+    signers = [key(str(number), version=version) for number in range(5)]
+    fact = judged(authority(*signers), signature(signers[3]))
+    assert fact.signer.id == f"openpgp:{signers[3].extract_certificate().fingerprint}"
+
+
+def test_wrong_key_says_whom_was_expected() -> None:
+    judge = authority(key("a"), key("b"))
+    with pytest.raises(Refused) as caught:
+        judge.judge(signature(key("stranger")), IMAGE, NOW)
+    reason = caught.value.reason
+    assert reason.code is Code.WRONG_KEY
+    assert reason.expected == judge.description
+    assert judge.description.count("OpenPGP key") == 2
+
+
+class TestClaim:
+    @pytest.mark.parametrize(
+        ("content", "expected"),
+        [
+            (claim(OTHER), Code.WRONG_DIGEST),
+            (claim("sha256:" + "A" * 64), Code.WRONG_DIGEST),
+            (claim(type="cosign container image signature"), Code.WRONG_PAYLOAD_TYPE),
+            (claim(name="registry.example.com/UPPER"), Code.MALFORMED),
+            (claim(name=""), Code.MALFORMED),
+            (claim(extra=1), Code.MALFORMED),
+            (claim(image={"docker-manifest-digest": str(IMAGE), "also": 1}), Code.MALFORMED),
+            (claim(identity={"docker-reference": NAME, "also": 1}), Code.MALFORMED),
+            (claim(identity={}), Code.MALFORMED),
+            (claim(identity=[NAME]), Code.MALFORMED),
+            ({**claim(), "more": {}}, Code.MALFORMED),
+            ({"critical": claim()["critical"]}, Code.MALFORMED),
+            ({**claim(), "optional": None}, Code.MALFORMED),
+            (b"{", Code.MALFORMED),
+            (b"[]", Code.MALFORMED),
+            (json.dumps(claim()).encode()[:-1] + b',"optional":{}}', Code.AMBIGUOUS),
+        ],
+    )
+    def test_each_deviation_alone_is_refused(self, content: dict[str, object] | bytes, expected: Code) -> None:
+        assert code(authority(key()), evidence(signed(content, key()))) is expected
+
+    def test_cosign_claim_signed_with_openpgp_is_none(self) -> None:
+        piece = evidence(signed({**claim(), "critical": {**claim()["critical"], "type": 7}}, key()))
+        assert code(authority(key()), piece) is Code.MALFORMED
+
+    def test_other_formats_are_not_judged(self) -> None:
+        assert code(authority(key()), cosign.signature(keys.signing_key())) is Code.WRONG_FORMAT
+        with pytest.raises(Refused) as caught:
+            cosign.authority(keys.signing_key()).judge(signature(key()), IMAGE, NOW)
+        assert caught.value.reason.code is Code.WRONG_FORMAT
+
+
+class TestTime:
+    def test_expired_key(self) -> None:
+        signer = key("brief", days=10)
+        judge, piece = authority(signer), signature(signer)
+        fact = judged(judge, piece)
+        assert NOW + 9 * DAY < fact.valid_until <= NOW + 10 * DAY + 60
+        assert code(judge, piece, now=fact.valid_until) is Code.OUTSIDE_VALIDITY
+        assert judged(judge, piece, now=fact.valid_until - 1).identity
+
+    def test_signature_from_the_future(self) -> None:
+        judge, piece = authority(key()), signature(key())
+        assert judged(judge, piece, now=NOW - LIMITS.clock_skew / 2).identity
+        assert code(judge, piece, now=NOW - DAY) is Code.OUTSIDE_VALIDITY
+
+    def test_revoked_key(self) -> None:
+        signer = key("left")
+        piece = signature(signer)
+        assert judged(authority(signer), piece).identity
+        assert code(authority(revoked(signer)), piece) is Code.REVOKED
+
+    def test_a_revocation_in_either_copy_counts(self) -> None:
+        signer = key("left")
+        for copies in ((signer, revoked(signer)), (revoked(signer), signer)):
+            assert code(authority(*copies), signature(signer)) is Code.REVOKED
+            assert authority(*copies).description == authority(signer).description
+
+    def test_one_revoked_key_leaves_the_others(self) -> None:
+        assert judged(authority(revoked(key("left")), key()), signature(key())).identity
+
+
+class TestGnuPG:
+    @pytest.mark.parametrize("name", ["zip", "piped", "zlib", "bzip2", "bare", "text", "rsa", "brief"])
+    def test_what_it_signs_is_verified(self, name: str) -> None:
+        fact = judged(authority(gnupg("release.ring")), evidence(gnupg(f"{name}.sig")), now=_made())
+        assert fact.identity == Reference.parse(NAME)
+        assert fact.signer.id == judged(authority(gnupg("release.ring")), evidence(gnupg("zip.sig"))).signer.id
+
+    @pytest.mark.parametrize("name", ["armored", "clear", "detached", "unsigned", "two"])
+    def test_what_is_no_message_with_one_signature_is_refused(self, name: str) -> None:
+        with pytest.raises(Refused) as caught:
+            evidence(gnupg(f"{name}.sig"))
+        assert caught.value.reason.code is Code.MALFORMED
+
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [("left", Code.REVOKED), ("rotated", Code.REVOKED), ("old", Code.OUTSIDE_VALIDITY)],
+    )
+    def test_keys_that_are_no_longer_good(self, name: str, expected: Code) -> None:
+        """Revoked altogether, a revoked subkey, a key that expired in 2021 and signed in 2020."""
+        assert code(authority(gnupg(f"{name}.ring")), evidence(gnupg(f"{name}.sig"))) is expected
+
+    def test_expired_signature(self) -> None:
+        judge, piece = authority(gnupg("release.ring")), evidence(gnupg("brief.sig"))
+        assert code(judge, piece, now=_made() + 2 * DAY) is Code.OUTSIDE_VALIDITY
+
+    def test_sha1_is_not_believed(self) -> None:
+        assert code(authority(gnupg("release.ring")), evidence(gnupg("sha1.sig"))) is Code.SIGNATURE_INVALID
+
+
+def _made() -> float:
+    """When GnuPG wrote its files, give or take an hour."""
+    return 1_795_390_000.0
+
+
+class TestCompression:
+    @pytest.mark.parametrize("algorithm", [0, 1, 2, 3])
+    def test_each_algorithm(self, algorithm: int) -> None:
+        assert judged(authority(key()), evidence(compressed(signed(claim(), key()), algorithm))).identity
+
+    def test_twice_is_refused(self) -> None:
+        with pytest.raises(Refused) as caught:
+            evidence(compressed(compressed(signed(claim(), key()))))
+        assert caught.value.reason.code is Code.MALFORMED
+
+    @pytest.mark.parametrize("tail", [b"x", b"\x00" * 9])
+    def test_bytes_behind_it_are_refused(self, tail: bytes) -> None:
+        with pytest.raises(Refused) as caught:
+            evidence(compressed(signed(claim(), key())) + tail)
+        assert caught.value.reason.code is Code.MALFORMED
+
+
+class TestKeyRing:
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"",
+            b"not a key",
+            b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA\n-----END PGP PUBLIC KEY BLOCK-----\n",
+            bytes(key()),
+            str(key()).encode(),
+            bytes(key().extract_certificate())[:-10],
+            signed(claim(), key()),
+        ],
+        ids=["empty", "text", "no packets", "private", "private armored", "cut", "message"],
+    )
+    def test_what_is_no_ring_of_public_keys_is_invalid(self, data: bytes) -> None:
+        with pytest.raises(Invalid) as caught:
+            KeyRing.parse(data, "spec.authorities[0].openpgp.keyring.armored", LIMITS)
+        assert caught.value.reason.code is Code.INVALID_KEY
+        assert caught.value.field.startswith("spec.authorities[0].openpgp")
+
+    def test_armor_in_one_block_and_in_many(self) -> None:
+        several = "\n".join(str(key(name).extract_certificate()) for name in "ab").encode()
+        assert len(KeyRing.parse(several, "f", LIMITS).certificates) == 2
+        assert (
+            KeyRing.parse(several, "f", LIMITS).fingerprint
+            == KeyRing.parse(ring(key("b"), key("a")), "f", LIMITS).fingerprint
+        )
+
+    def test_fingerprint_changes_with_what_is_believed(self) -> None:
+        rings = [ring(key("a")), ring(key("b")), ring(key("a"), key("b")), revoked(key("a"))]
+        assert len({authority(one).fingerprint for one in rings}) == len(rings)
+
+    @pytest.mark.parametrize("limits", [Limits(keyring_keys=1), Limits(keyring_bytes=100)])
+    def test_limits(self, limits: Limits) -> None:
+        with pytest.raises(Invalid) as caught:
+            KeyRing.parse(ring(key("a"), key("b")), "f", limits)
+        assert caught.value.reason.code is Code.INVALID_KEY
+
+    def test_without_the_library_it_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "pysequoia", None)
+        with pytest.raises(Invalid) as caught:
+            KeyRing.parse(ring(_fresh()), "spec.authorities[0].openpgp", LIMITS)
+        assert caught.value.reason.code is Code.NOT_INSTALLED
+        assert "sigward[openpgp]" in caught.value.reason.expected
+
+
+def _fresh() -> Tsk:
+    return key("release")
