@@ -25,24 +25,28 @@ def read(attachment: Attachment, limits: Limits) -> tuple[Evidence, ...]:
     Raises:
         Refused: `Malformed`, `Ambiguous` or `LimitExceeded`: it says it is one of ours and is not.
     """
+    piece: Evidence | None = None
     match attachment.media_type:
         case cosign.SIMPLE_SIGNING:
-            return (cosign.signature(attachment, limits),)
+            piece = cosign.signature(attachment, limits)
         case dsse.MEDIA_TYPE:
-            return (cosign.attestation(attachment, limits),)
-        case statement.PAYLOAD_TYPE:
+            piece = cosign.attestation(attachment, limits)
+        case statement.PAYLOAD_TYPE if _ENVELOPE_MEMBER in attachment.payload:
             # Signed by some tools, whose envelope goes by its payload's name; unsigned from BuildKit, and then no evidence.
-            return (cosign.attestation(attachment, limits),) if _ENVELOPE_MEMBER in attachment.payload else ()
+            piece = cosign.attestation(attachment, limits)
         case notation.JWS | notation.COSE if attachment.artifact_type == notation.ARTIFACT:
-            return (notation.signature(attachment, limits),)
+            piece = notation.signature(attachment, limits)
         case mediatypes.OPENPGP_MESSAGE:
-            return (simplesigning.read(attachment, limits),)
+            piece = simplesigning.read(attachment, limits)
+        case statement.PAYLOAD_TYPE:
+            pass
         case kind if kind.startswith(bundle.MEDIA_TYPE_PREFIX) or attachment.artifact_type.startswith(
             bundle.MEDIA_TYPE_PREFIX
         ):
-            return (bundle.parse(attachment, limits),)
+            piece = bundle.parse(attachment, limits)
         case _:
-            return ()
+            pass
+    return (piece,) if piece else ()
 
 
 def needs_artifact(evidence: Evidence) -> bool:
