@@ -4,9 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from controller.evidence import Evidence, MessageSignature, NotationEnvelope, Target
-from controller.formats import bundle, cosign, dsse, notation, statement
-from controller.evidence import Evidence, MessageSignature
-from controller.formats import bundle, cosign, dsse, simplesigning, statement
+from controller.formats import bundle, cosign, dsse, notation, simplesigning, statement
 from controller.registry import mediatypes
 from controller.registry.discovery import Attachment
 from controller.settings import Limits
