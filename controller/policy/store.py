@@ -103,7 +103,8 @@ def _listing(path: Path, limits: Limits) -> tuple[_File, ...]:
     try:
         if not path.is_dir():
             return (_file(path),)
-        names = sorted(entry.name for entry in os.scandir(path) if _is_policy_file(entry))
+        with os.scandir(path) as entries:
+            names = sorted(entry.name for entry in entries if _is_policy_file(entry))
         if len(names) > limits.policy_files:
             expected = f"at most {limits.policy_files} files"
             raise Invalid(Code.LIMIT_EXCEEDED, f"{path.name} holds too much", expected=expected, found=str(len(names)))

@@ -5,23 +5,20 @@ A field that is judged and has no case here fails `test_every_judged_field_has_a
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from controller.admission.subject import Workload
 from controller.decision.report import Report, Verdict
 from controller.errors import Code, Reason
 from controller.evidence import Evidence
-from controller.policy.model import Spec
-from controller.policy.part import Later
 from controller.policy.predicate_types import SPDX
 from controller.registry.discovery import Gap
 from tests.fakes.evidence import IMAGE, OTHER, attestation, signature, statement
 from tests.fakes.keys import signing_key
 from tests.fakes.policies import authority, key, namespace, policy, reason_codes, spec, verdict, without
+from tests.unit.policies_written import JUDGED
 
 SLSA = "https://slsa.dev/provenance/v1"
 AWAY = Gap("registry.example.com", Reason(Code.UNREACHABLE, "no answer"), settled=False)
@@ -334,29 +331,6 @@ NOT_JUDGED = {
     "require.sbom.packages": "holds only fields that are not supported yet",
     "require.sbom.licenses": "holds only fields that are not supported yet",
 }
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif get_origin(annotation) in {Union, UnionType, tuple, Annotated}:
-        for inner in get_args(annotation):
-            yield from _models(inner)
-
-
-def fields(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, bool]]:
-    """Each field below `model` by its path without indexes, and whether it is judged."""
-    for name, info in model.model_fields.items():
-        where = f"{path}.{info.alias or name}".lstrip(".")
-        later = any(isinstance(mark, Later) for mark in info.metadata)
-        yield where, not later
-        if not later:
-            for inner in _models(info.annotation):
-                yield from fields(inner, where)
-
-
-JUDGED = [path for path, judged in fields(Spec) if judged]
-LATER = [path for path, judged in fields(Spec) if not judged]
 
 
 def test_every_judged_field_has_a_case() -> None:

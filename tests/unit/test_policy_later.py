@@ -1,0 +1,135 @@
+"""Fields whose judgement does not exist yet: a policy that uses one is refused, never half obeyed."""
+
+import re
+from typing import Any
+
+import pytest
+
+from controller.compile import compile_one
+from controller.compile.compiled import Effect
+from controller.errors import Code
+from tests.fakes.policies import LIMITS, authority, key, policy, spec
+from tests.unit.policies_written import LATER as LATER_FIELDS
+from tests.unit.policies_written import matching, refusal, with_key, with_require
+
+LATER = [
+    (spec(platforms="Each"), "spec.platforms"),
+    (spec(signatureRepositories=["registry.example.com/signatures"]), "spec.signatureRepositories"),
+    (matching(matchConditions=[{"name": "prod", "expression": "true"}]), "spec.match.matchConditions"),
+    (spec(authority(trustRoot="public-good")), "spec.authorities[0].trustRoot"),
+    (spec({"name": "a", "keys": [key(notAfter="2026-01-01T00:00:00Z")]}), "spec.authorities[0].keys[0].notAfter"),
+    (spec({"name": "a", "keys": [key(notBefore="2026-01-01T00:00:00Z")]}), "spec.authorities[0].keys[0].notBefore"),
+    (
+        with_key(secretKeyRef={"namespace": "sec", "name": "keys", "key": "h1.pem"}),
+        "spec.authorities[0].keys[0].secretKeyRef",
+    ),
+    (
+        with_key(configMapKeyRef={"namespace": "sec", "name": "keys", "key": "h1.pem"}),
+        "spec.authorities[0].keys[0].configMapKeyRef",
+    ),
+    (
+        spec(
+            {
+                "name": "ci",
+                "keyless": {
+                    "trustRoot": "public-good",
+                    "identities": [{"issuer": {"exact": "https://issuer.example"}, "subject": {"glob": "https://x/*"}}],
+                },
+            }
+        ),
+        "spec.authorities[0].keyless",
+    ),
+    (
+        spec(
+            {
+                "name": "pki",
+                "x509": {"stores": {"ca": {"pem": "x"}}, "identities": ["C=DE, ST=Berlin, O=Acme"], "revocation": "Soft"},
+            }
+        ),
+        "spec.authorities[0].x509",
+    ),
+    (spec({"name": "vendor", "openpgp": {"keyring": {"armored": "x"}}}), "spec.authorities[0].openpgp"),
+    (
+        with_require({"name": "a", "attestation": {"predicateType": "vuln", "of": ["ci"], "maxAge": "720h"}}),
+        "spec.require[0].attestation.maxAge",
+    ),
+    (
+        with_require({"name": "a", "attestation": {"predicateType": "vuln", "of": ["ci"], "select": "All"}}),
+        "spec.require[0].attestation.select",
+    ),
+    (
+        with_require(
+            {"name": "a", "attestation": {"predicateType": "vuln", "of": ["ci"], "validations": [{"expression": "true"}]}}
+        ),
+        "spec.require[0].attestation.validations",
+    ),
+    (
+        with_require({"name": "a", "sbom": {"of": ["ci"], "packages": {"deny": ["pkg:npm/event-stream@3.3.6"]}}}),
+        "spec.require[0].sbom.packages.deny",
+    ),
+    (
+        with_require({"name": "a", "sbom": {"of": ["ci"], "licenses": {"allow": ["MIT"]}}}),
+        "spec.require[0].sbom.licenses.allow",
+    ),
+    (
+        with_require({"name": "a", "sbom": {"of": ["ci"], "licenses": {"deny": ["MIT"]}}}),
+        "spec.require[0].sbom.licenses.deny",
+    ),
+    (with_require({"name": "a", "sbom": {"of": ["ci"], "requireSupplier": True}}), "spec.require[0].sbom.requireSupplier"),
+    (with_require({"name": "a", "sbom": {"of": ["ci"], "maxAge": "720h"}}), "spec.require[0].sbom.maxAge"),
+    (
+        with_require({"name": "a", "provenance": {"of": ["ci"], "builders": ["https://github.com/**"]}}),
+        "spec.require[0].provenance",
+    ),
+    (with_require({"name": "a", "vulnerabilities": {"of": ["ci"], "failOn": "High"}}), "spec.require[0].vulnerabilities"),
+    (spec(revoked={"certificates": ["a" * 64]}), "spec.revoked.certificates"),
+]
+
+
+@pytest.mark.parametrize(("written", "field"), LATER)
+def test_a_field_that_nothing_judges_yet_makes_the_policy_invalid(written: Any, field: str) -> None:
+    error = refusal(written)
+    assert (error.field, error.reason.code) == (field, Code.NOT_SUPPORTED_YET)
+    assert "not supported yet" in str(error)
+
+
+def test_documented_defaults_may_be_written_out() -> None:
+    written = with_require(
+        {
+            "name": "a",
+            "mode": "Enforce",
+            "onMissing": "Deny",
+            "onFailure": "Deny",
+            "signature": {"threshold": 1, "of": ["ci"]},
+        },
+        {
+            "name": "b",
+            "sbom": {
+                "of": ["ci"],
+                "formats": ["CycloneDX", "SPDX"],
+                "packages": {"deny": []},
+                "licenses": {"deny": [], "allow": []},
+                "requireSupplier": False,
+            },
+        },
+        {"name": "c", "attestation": {"predicateType": "vuln", "of": ["ci"], "select": "Any", "validations": []}},
+        mode="Enforce",
+        onUnavailable="Deny",
+        platforms="Index",
+        signatureRepositories=[],
+        revoked={"digests": [], "keys": [], "certificates": []},
+    )
+    written["match"] |= {"excludeImages": [], "namespaceSelector": {}, "objectSelector": {}, "matchConditions": []}
+    written["authorities"][0]["transparencyLog"] = "Optional"
+    compiled = compile_one(policy(written), LIMITS)
+    assert [requirement.on_missing for requirement in compiled.requirements] == [Effect.DENY, Effect.WARN, Effect.DENY]
+
+
+def test_every_field_of_later_is_refused_here() -> None:
+    refused = {re.sub(r"\[\d+\]", "", field).removeprefix("spec.") for _, field in LATER}
+    assert refused == set(LATER_FIELDS)
+
+
+def test_null_is_an_absent_field() -> None:
+    compiled = compile_one(policy(spec(require=None)), LIMITS)
+    assert [requirement.name for requirement in compiled.requirements] == ["signed"]
