@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, TextIO
@@ -30,6 +31,9 @@ from controller.telemetry import AuditLog, Telemetry
 
 _LOOK: Final = 1.0
 """Seconds between looks at policy and certificate files."""
+
+_GC_THRESHOLD: Final = 20_000
+"""Objects made before the collector looks: a review is a thousand objects that reference counting frees by itself."""
 
 _LOG: Final = logging.getLogger("sigward")
 
@@ -118,9 +122,13 @@ class App:
         self._admission = AdmissionServer(AdmissionDoor(judging, self.telemetry, self._audit), self._context, limits)
         self._health = HealthServer(self.not_ready, self.telemetry)
         self.telemetry.ready.set_function(lambda: float(not self.not_ready()))
-        with _addresses(options):
+        try:
             self.metrics_port = await self._health.start(options.metrics_host, options.metrics_port)
             self.port = await self._admission.start(options.host, options.port)
+        except OSError as error:
+            await self.stop(wait=False)
+            places = f"{options.host}:{options.port} and {options.metrics_host}:{options.metrics_port}"
+            raise Invalid(Code.INVALID_SETTINGS, f"cannot listen on {places}: {error.strerror or error}") from None
         self._poller = asyncio.create_task(self._look())
         ports = {"port": self.port, "metricsPort": self.metrics_port, "ready": self.not_ready() or "yes"}
         _LOG.info("serving", extra={"fields": ports})
@@ -181,7 +189,7 @@ class App:
 
 
 async def run(settings: Settings, options: Options) -> None:
-    """Serve until SIGTERM (drain first) or SIGINT (nobody is waiting).
+    """Be the process: serve until SIGTERM (drain first) or SIGINT (nobody is waiting); a second signal ends it at once.
 
     Raises:
         Invalid: As `App.start`.
@@ -192,6 +200,9 @@ async def run(settings: Settings, options: Options) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, number)
     await app.start()
+    gc.collect()
+    gc.freeze()  # what was imported and loaded stays; it need not be looked at again
+    gc.set_threshold(_GC_THRESHOLD)
     stopping = asyncio.create_task(app.stop(wait=await signals.get() is signal.SIGTERM))
     again = asyncio.create_task(signals.get())
     await asyncio.wait((stopping, again), return_when=asyncio.FIRST_COMPLETED)  # a second signal: at once
@@ -199,12 +210,3 @@ async def run(settings: Settings, options: Options) -> None:
     if stopping.done():
         await stopping
     stopping.cancel()
-
-
-@contextlib.contextmanager
-def _addresses(options: Options) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        ports = f"{options.host}:{options.port} and {options.metrics_host}:{options.metrics_port}"
-        raise Invalid(Code.INVALID_SETTINGS, f"cannot listen on {ports}: {error.strerror}") from None

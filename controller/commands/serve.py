@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import gc
 import sys
 from pathlib import Path
 from typing import Final
@@ -18,8 +17,6 @@ from controller.telemetry import log_to
 _PORT: Final = 8443
 _METRICS_PORT: Final = 9090
 _LARGEST_PORT: Final = 65535
-_GC_THRESHOLD: Final = 20_000
-"""Objects made before the collector looks: a review is a thousand objects that reference counting frees by itself."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,9 +57,6 @@ def run(arguments: argparse.Namespace) -> int:
         metrics_port=arguments.metrics_port,
     )
     log_to(sys.stderr)
-    gc.collect()
-    gc.freeze()  # what was imported stays; it need not be looked at again
-    gc.set_threshold(_GC_THRESHOLD)
     asyncio.run(run_app(settings, options))
     return exits.PASS
 

@@ -42,7 +42,8 @@ class ServingCertificate:
         context.options |= ssl.OP_NO_RENEGOTIATION
         context.set_alpn_protocols(["http/1.1"])
         try:
-            context.load_cert_chain(files.certificate, files.key)
+            # An encrypted key is refused: without a password given, OpenSSL would ask the terminal for one.
+            context.load_cert_chain(files.certificate, files.key, password="")
         except (OSError, ValueError) as error:  # SSLError is an OSError
             raise _invalid(f"certificate {files.certificate} with key {files.key}", error) from None
         if files.client_ca is not None:
