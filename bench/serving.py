@@ -109,7 +109,7 @@ def _realistic(images: Sequence[str]) -> dict[str, Any]:
             "terminationMessagePath": "/dev/termination-log",
             "imagePullPolicy": "IfNotPresent",
         }
-    fields = {f"f:spec-{number}": {"f:value": {}, ".": {}} for number in range(120)}
+    fields: dict[str, Any] = {f"f:spec-{number}": {"f:value": {}, ".": {}} for number in range(120)}
     document["metadata"]["managedFields"] = [{"manager": "kube-controller-manager", "fieldsV1": fields}]
     return document
 

@@ -1,8 +1,8 @@
 """Private keys that sign as cosign's do, with the hash and the padding written out.
 
-Older cosign hashes with SHA-256 whatever the curve and signs with plain Ed25519. cosign 2.6 and 3, as measured, hash as long
-as the curve (sigstore/pkg/signature, `GetDefaultPublicKeyDetails`) and sign with Ed25519ph, although their own `verify --key`
-then expects the older form. A verifier meets both, so here it is a choice.
+Older cosign hashes with SHA-256 whatever the curve and signs with plain Ed25519. cosign 2.6 and 3, as measured, hash as
+long as the curve (sigstore/pkg/signature, `GetDefaultPublicKeyDetails`) and sign with Ed25519ph, although their own
+`verify --key` then expects the older form. A verifier meets both, so here it is a choice.
 """
 
 import base64

@@ -2,7 +2,6 @@ import pytest
 
 from controller.decision.quorum import matched_authorities, maximum_matching, roles_met
 
-
 Signers = list[frozenset[str]]
 
 
