@@ -117,6 +117,9 @@ class Limits(_Part):
     crl_bytes: int = Field(default=8 * MIB, description="Longest CRL.")
     revocation_urls: int = Field(default=8, description="OCSP servers, or CRLs, of one certificate that are asked.")
     revocation_rounds: int = Field(default=4, description="Questions that answers lead to: OCSP, CRL, delta CRL.")
+    revocation_retry: Seconds = Field(
+        default=60.0, description="How long a status that nobody told, and that is only reported, is not asked again."
+    )
     error_body_bytes: int = Field(default=16 * KIB, description="What is read of a registry's error answer.")
     tokens: int = Field(default=4096, description="Tokens of registries that are remembered.")
     token_bytes: int = Field(default=64 * KIB, description="Longest answer of a token service.")

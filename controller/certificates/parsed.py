@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -70,6 +70,9 @@ _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----E
 _ERRORS: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
+_T = TypeVar("_T", bound=x509.ExtensionType)
+
+
 @dataclass(frozen=True, slots=True)
 class AlternativeName:
     """One subject alternative name: `kind` is `URI`, `email`, `DNS`, `otherName`, or another word for the rest."""
@@ -110,6 +113,19 @@ class Certificate:
     def sha256(self) -> str:
         """SHA-256 of the DER encoding in hex."""
         return hashlib.sha256(self.der).hexdigest()
+
+    def extension(self, kind: type[_T]) -> x509.Extension[_T] | None:
+        """The extension of that kind, if there is one."""
+        try:
+            return self.parsed.extensions.get_extension_for_class(kind)
+        except x509.ExtensionNotFound:
+            return None
+
+    @property
+    def may_sign_lists(self) -> bool:
+        """Whether its key may sign lists of revoked certificates (RFC 5280 section 6.3.3 (f))."""
+        usage = self.extension(x509.KeyUsage)
+        return usage is None or usage.value.crl_sign
 
     def issued(self, other: "Certificate") -> bool:
         """Whether the names fit and `other` carries a signature by this certificate's key."""

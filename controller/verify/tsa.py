@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -21,8 +22,27 @@ from controller.verify.time import Moment, Span
 _HASHES = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
 
 
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """A timestamp that holds: the time it proves, the window of the authority, and the path to its anchor."""
+
+    moment: Moment
+    window: Span
+    path: Path
+
+
 def check(stamp: Timestamp, message: Message, root: TrustedRoot, limits: Limits) -> tuple[Moment, Span]:
     """Check a timestamp over `message`; the time it proves, and the window of the authority, for all other times.
+
+    Raises:
+        Refused: As `prove`.
+    """
+    stamped = prove(stamp, message, root, limits)
+    return stamped.moment, stamped.window
+
+
+def prove(stamp: Timestamp, message: Message, root: TrustedRoot, limits: Limits) -> Stamped:
+    """The same, with the path for whoever also asks whether the authority was revoked.
 
     Raises:
         Refused: `TimestampUntrusted` where no authority of `root` is named as the signer; `TimestampInvalid`,
@@ -49,7 +69,7 @@ def check(stamp: Timestamp, message: Message, root: TrustedRoot, limits: Limits)
     )
 
 
-def _check_by(stamp: Timestamp, authority: Authority, path: Path) -> tuple[Moment, Span]:
+def _check_by(stamp: Timestamp, authority: Authority, path: Path) -> Stamped:
     end = path[0]
     for named in stamp.certificate_hashes:  # SHA-1 only identifies here: the certificate is trusted for other reasons
         if hashlib.new(named.algorithm, end.der).digest() != named.value:
@@ -66,7 +86,7 @@ def _check_by(stamp: Timestamp, authority: Authority, path: Path) -> tuple[Momen
     moment = Moment(stamp.time, f"timestamp by {authority.uri or end.subject}"[:120])
     window = Span(authority.window, f"timestamp authority {authority.uri or end.subject}")
     time.check((moment,), (window, *(Span(one.window, f"certificate {one.subject}") for one in path)))
-    return moment, window
+    return Stamped(moment, window, path)
 
 
 def _signers(stamp: Timestamp, root: TrustedRoot, limits: Limits) -> Iterator[tuple[Authority, Path]]:
