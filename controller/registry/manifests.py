@@ -62,20 +62,20 @@ def read_manifest(raw: bytes, limits: Limits, *, content_type: str = "", expecte
     )
 
 
-def read_listing(raw: bytes, limits: Limits) -> tuple[Descriptor, ...]:
-    """Read an image index as a list of referrers (distribution specification, "Listing Referrers").
+def read_listing(raw: bytes, limits: Limits, what: str = "referrers listing") -> tuple[Descriptor, ...]:
+    """Read an image index as a list: of referrers (distribution specification, "Listing Referrers"), or of a layout.
 
-    Unlike an image's index it may list indexes, which can have a subject too; up to `referrer_entries` are read.
+    Unlike an image's index it may list indexes, which can be tagged and have a subject too; `referrer_entries` bound it.
 
     Raises:
         Refused: As `read_manifest`; `Malformed` where it is an image manifest.
     """
-    document = _document(raw, limits, "referrers listing")
+    document = _document(raw, limits, what)
     if not _is_index(document, mediatypes.OCI_INDEX):
-        raise Refused(Code.MALFORMED, "referrers listing is not an image index", found=str(document.get("mediaType"))[:80])
+        raise Refused(Code.MALFORMED, f"{what} is not an image index", found=str(document.get("mediaType"))[:80])
     if "manifests" not in document:
-        raise Refused(Code.MALFORMED, "referrers listing has no manifests")
-    return _descriptors(document, "manifests", "referrers listing", ("limits.referrerEntries", limits.referrer_entries))
+        raise Refused(Code.MALFORMED, f"{what} has no manifests")
+    return _descriptors(document, "manifests", what, ("limits.referrerEntries", limits.referrer_entries))
 
 
 def _document(raw: bytes, limits: Limits, what: str) -> dict[str, Any]:
