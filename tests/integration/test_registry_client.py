@@ -114,7 +114,7 @@ async def test_attestations_are_looked_for_only_where_they_are_wanted(
 
 async def test_other_referrers_are_not_fetched(registry: EmbeddedRegistry, images: ImageBuilder, signer: Signer) -> None:
     image = images.image("shop/web", "1.4")
-    for kind in ("application/spdx+json", "application/vnd.cncf.notary.signature", "application/vnd.example"):
+    for kind in ("application/spdx+json", "application/vnd.example.scan.v1+json", "text/plain"):
         signer.refer(image, kind, b"{}", {})
     signer.sign(image, _KEYS[0], style=Style.BUNDLE)
     found = await _cold(registry, image)
