@@ -87,6 +87,9 @@ class Flights(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._tasks)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._tasks
+
     async def join(self, key: K, lookup: Callable[[], Awaitable[V]], deadline: float, what: str) -> V:
         """Start `lookup`, or wait for the one under way, until `deadline` (event loop time).
 

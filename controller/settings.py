@@ -163,6 +163,9 @@ class CacheSettings(_Part):
     entries: int = Field(default=20000, description="Images remembered.")
     verdicts: int = Field(default=200000, description="Single judgements remembered.")
     bytes: int = Field(default=96 * MIB, description="Memory of remembered evidence.")
+    status_bytes: int = Field(
+        default=32 * MIB, description="Memory of answers about the status of certificates (OCSP, CRL)."
+    )
     payload_kept_bytes: int = Field(
         default=64 * KIB, description="Longer payloads are dropped after judging; facts are kept."
     )

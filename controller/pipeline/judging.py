@@ -9,12 +9,14 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from controller.cache import Flights, Memory
 from controller.decision.findings import Answer
 from controller.errors import Code, Refused, Undecided
-from controller.evidence import Evidence, Judge, Verified
+from controller.evidence import Answers, Evidence, Judge, Needs, Verified
+from controller.pipeline.statuses import Statuses, hosts
 from controller.reference import Digest
 from controller.settings import Settings
 
@@ -39,6 +41,7 @@ class Judging:
         verdicts = settings.cache.verdicts
         self._verdicts: Memory[Key, tuple[Verified, ...] | Refused] = Memory(verdicts, verdicts * 1024)
         self._flights: Flights[Key, Answer] = Flights(self._limits.lookups_in_flight, self._limits.lookup_timeout)
+        self._statuses = Statuses(settings, clock)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="judge")
 
     async def outcomes(
@@ -64,24 +67,47 @@ class Judging:
         entry = self._verdicts.get(key)
         if entry is None:
             return None
-        if isinstance(entry.value, tuple) and self._clock() >= min(fact.valid_until for fact in entry.value):
-            return None
-        return entry.value
+        return None if self._clock() >= _until(entry.value) else entry.value
 
     async def _judge(self, key: Key, evidence: Evidence, judge: Judge, deadline: float) -> Answer:
-        """On the event loop where the payload is small, else in the pool, once for all who ask."""
-        if evidence.size <= self._limits.large_payload_bytes:
-            return self._keep(key, evidence, _ask(judge, evidence, key[2], self._clock()))
-        loop = asyncio.get_running_loop()
+        """On the event loop where the payload is small, else in the pool; what must wait, once for all who ask."""
+        asked: Needs | None = None
+        if evidence.size <= self._limits.large_payload_bytes and key not in self._flights:
+            answer = _ask(lambda: judge.judge(evidence, key[2], self._clock()), judge.name, key)
+            if not isinstance(answer, Needs):
+                return self._keep(key, evidence, answer)
+            asked = answer
 
         async def judged() -> Answer:
-            answer = await loop.run_in_executor(self._pool, _ask, judge, evidence, key[2], self._clock())
-            return self._keep(key, evidence, answer)
+            first = asked or await self._in_pool(lambda: judge.judge(evidence, key[2], self._clock()), judge, key)
+            return self._keep(key, evidence, await self._settled(first, judge, key))
 
+        what = hosts(asked.questions) if asked else f"the judgement of {evidence.origin}"
         try:
-            return await self._flights.join(key, judged, deadline, f"the judgement of {evidence.origin}")
+            return await self._flights.join(key, judged, deadline, what)
         except Undecided as error:
             return error
+
+    async def _settled(self, answer: Answer | Needs, judge: Judge, key: Key) -> Answer:
+        """Fetch what the judge needs and ask again, as often as one answer leads to the next question."""
+        fetched: Answers = {}
+        for _ in range(self._limits.revocation_rounds):
+            if not isinstance(answer, Needs):
+                break
+            more = await self._statuses.answers(answer.questions)
+            fetched = {**fetched, **more}
+            answer = await self._in_pool(partial(answer.resume, more), judge, key)
+        if isinstance(answer, Needs):
+            limit = self._limits.revocation_rounds
+            found = hosts(answer.questions)
+            message = "the status of certificates leads from question to question"
+            return Undecided(Code.REVOCATION_UNKNOWN, message, source=found, expected=f"at most {limit} rounds")
+        if isinstance(answer, tuple) and fetched:
+            self._statuses.believed(fetched, _until(answer))
+        return answer
+
+    async def _in_pool(self, judgement: Callable[[], tuple[Verified, ...]], judge: Judge, key: Key) -> Answer | Needs:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, _ask, judgement, judge.name, key)
 
     def _keep(self, key: Key, evidence: Evidence, answer: Answer) -> Answer:
         if isinstance(answer, tuple) and evidence.size > self._kept:
@@ -93,22 +119,31 @@ class Judging:
     async def close(self) -> None:
         """End the judgements under way."""
         await self._flights.close()
+        await self._statuses.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _ask(judge: Judge, evidence: Evidence, subject: Digest, now: float) -> Answer:
+def _ask(judgement: Callable[[], tuple[Verified, ...]], name: str, key: Key) -> Answer | Needs:
     """One judgement. A judge that fails in any unforeseen way has not proved anything (design, rule 2)."""
+    evidence, _, subject = key
     try:
-        facts = judge.judge(evidence, subject, now)
+        facts = judgement()
+    except Needs as needs:
+        return needs
     except (Refused, Undecided) as error:
         error.__traceback__ = None  # remembered for minutes: keep the reason, not the frames
         return error
     except Exception:  # noqa: BLE001 - whatever a verifier does, it must read as a no
-        _log.exception("judge %s failed on evidence %s", judge.name, evidence.id)
+        _log.exception("judge %s failed on evidence %s", name, evidence)
         return Refused(Code.INTERNAL, "the verification failed in an unforeseen way; see the controller's log")
     if not facts or any(fact.digest != subject for fact in facts):
         return Refused(Code.INTERNAL, "the verification answered with facts about another image")
     return facts
+
+
+def _until(answer: tuple[Verified, ...] | Refused) -> float:
+    """When the answer must be sought anew (POSIX seconds)."""
+    return answer.until if isinstance(answer, Refused) else min(fact.valid_until for fact in answer)
 
 
 def _is_fault(answer: Answer) -> bool:
