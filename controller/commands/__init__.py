@@ -2,15 +2,21 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final, Protocol, cast
 
 from controller import __version__
 from controller.commands import exits
-from controller.errors import Invalid
+from controller.errors import SigwardError
 
 COMMANDS: Final[Mapping[str, str]] = {
+    "verify": "judge images, or every image of Kubernetes manifests, by keys or by policies",
+    "explain": "show why an image is admitted or refused, down to each check",
+    "tree": "show everything attached to an image, proved or not",
+    "batch": "verify the images and files that a JSON manifest lists",
     "serve": "answer a cluster's admission requests",
 }
 """Name of the module in this package, and one line of help."""
@@ -26,30 +32,59 @@ class Command(Protocol):
         """Do it; returns the exit code.
 
         Raises:
-            Invalid: The input is wrong; printed on one line, exit code 2.
+            SigwardError: The work could not be done; told by `saying.fail`.
         """
 
 
+_EXAMPLES: Final = """\
+examples:
+  sigward verify registry.example.com/shop/web:1.4 --key cosign.pub
+  sigward verify -f manifests/ --policy policies/           judge rendered manifests, as in CI
+  sigward explain registry.example.com/shop/web:1.4 --policy policies/
+  sigward serve --policies policies/ --tls-cert tls.crt --tls-key tls.key
+
+exit status: 0 pass, 1 refused, 2 wrong usage or input, 3 undecided (ask again)
+`sigward COMMAND --help` says more.
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code (`exits`)."""
+    """Run one command; returns its exit code (`exits`).
+
+    What argparse finds wrong raises `SystemExit(2)`, `--help` and `--version` raise it with 0.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    parsed = _parser(given).parse_args(given)
+    try:
+        code = int(parsed.run(parsed))
+        sys.stdout.flush()
+    except SigwardError as error:
+        saying = importlib.import_module(f"{__name__}.saying")
+        return int(saying.fail(error, parsed))
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        # `| head` has seen enough. What is still buffered goes nowhere, or Python complains at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.BROKEN_PIPE
+    return code
+
+
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    """The command line, whole for the command that was chosen."""
     chosen = next((word for word in given if not word.startswith("-")), "")
     parser = argparse.ArgumentParser(
-        prog="sigward", description="Admit only images that carry the signatures and attestations your policies demand."
+        prog="kubectl sigward" if Path(sys.argv[0]).name == "kubectl-sigward" else "sigward",
+        description="Admit only images that carry the signatures and attestations your policies demand.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"sigward {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
-        sub = commands.add_parser(name, help=summary, description=summary)
+        own = commands.add_parser(name, help=summary, description=summary)
         if name == chosen:
             command = cast("Command", importlib.import_module(f"{__name__}.{name}"))
-            command.configure(sub)
-            sub.set_defaults(run=command.run)
-    parsed = parser.parse_args(given)
-    try:
-        return int(parsed.run(parsed))
-    except Invalid as error:
-        print(f"sigward {parsed.command}: {error}", file=sys.stderr)
-        return exits.USAGE
-    except KeyboardInterrupt:
-        return exits.INTERRUPTED
+            command.configure(own)
+            own.set_defaults(run=command.run)
+    return parser

@@ -8,3 +8,5 @@ USAGE: Final = 2
 """Also argparse's own."""
 UNDECIDED: Final = 3
 INTERRUPTED: Final = 130
+BROKEN_PIPE: Final = 141
+"""As a shell shows a program that SIGPIPE ended."""

@@ -46,13 +46,15 @@ class Parsed:
         return self.lines.get(id(mapping), self.line)
 
 
-def read(raw: bytes, name: str, limits: Limits) -> list[Parsed]:
+def read(raw: bytes, name: str, limits: Limits, *, doubtful_as_text: bool = False) -> list[Parsed]:
     """Every document in `raw` that is not empty.
 
     Args:
         raw: UTF-8.
         name: The file, for the reason.
         limits: `policy_file_bytes` and `policy_file_values` (aliases count as often as they are used).
+        doubtful_as_text: Keep a scalar with two readings (`0644`, `yes`) as the text it is, instead of refusing it: for
+            documents of which only texts are used.
 
     Raises:
         Invalid: `InvalidFile` with file and line; `LimitExceeded`.
@@ -60,7 +62,7 @@ def read(raw: bytes, name: str, limits: Limits) -> list[Parsed]:
     if len(raw) > limits.policy_file_bytes:
         expected = f"at most {limits.policy_file_bytes} bytes"
         raise Invalid(Code.LIMIT_EXCEEDED, f"{name} is too long", expected=expected, found=str(len(raw)))
-    reader = _Reader(name, limits.policy_file_values)
+    reader = _Reader(name, limits.policy_file_values, doubtful_as_text=doubtful_as_text)
     try:
         return [parsed for parsed in reader.documents(raw.decode("utf-8")) if parsed.value is not None]
     except UnicodeDecodeError as error:
@@ -83,9 +85,10 @@ class _Anchor:
 class _Reader:
     """Builds values from parser events: no recursion in native code, every alias counted at its full size."""
 
-    def __init__(self, name: str, values: int) -> None:
+    def __init__(self, name: str, values: int, *, doubtful_as_text: bool) -> None:
         self._name = name
         self._allowed = values
+        self._doubtful_as_text = doubtful_as_text
         self._left = values
         self._anchors: dict[str, _Anchor] = {}
         self._lines: dict[int, int] = {}
@@ -147,13 +150,14 @@ class _Reader:
 
     def _scalar(self, event: Any) -> Any:
         text: str = event.value
-        if event.tag in {_STRING_TAG, "!"} or not event.implicit[0]:
+        doubtful = _TWO_READINGS.fullmatch(text) is not None
+        if event.tag in {_STRING_TAG, "!"} or not event.implicit[0] or (doubtful and self._doubtful_as_text):
             return text
         if text in _NULL:
             return None
         if text in _TRUE or text in _FALSE:
             return text in _TRUE
-        if _TWO_READINGS.fullmatch(text):
+        if doubtful:
             raise self._invalid(
                 event, "YAML 1.1 and 1.2 read this differently: write true or false, or put it in quotes", found=text[:60]
             )

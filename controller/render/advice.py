@@ -26,8 +26,10 @@ _AGAIN: Final = "try again; if it lasts, tell whoever runs"
 _REGISTRY_AGAIN: Final = Step(f"{_AGAIN} the registry")
 _POLICY: Final = Step("the platform team must correct this policy", "kubectl get clustertrustpolicies,trustpolicies -A")
 _PUSH_AGAIN: Final = Step("what is stored beside the image may not be believed: push it again")
+_REPORT: Final = Step("report this, with the time and what was asked")
 _SIGN_THIS: Final = Step("sign this digest with a key the policy trusts", _SIGN)
 _SIGN_IN: Final = Step("sign again, in the pipeline that the policy trusts", "cosign sign IMAGE")
+_NOTARISE: Final = Step("sign again, with a certificate the policy trusts", "notation sign IMAGE")
 _SIGN_AS: Final = Step("sign as the identity that the policy names: in its pipeline, from its branch", "cosign sign IMAGE")
 _ATTEST_THIS: Final = Step("attest this digest with a key the policy trusts", _ATTEST)
 
@@ -82,6 +84,12 @@ _STEPS: Final[Mapping[Code, Step]] = {
     Code.TIME_NOT_PROVEN: _SIGN_IN,
     Code.TIMESTAMP_INVALID: _SIGN_IN,
     Code.TIMESTAMP_UNTRUSTED: _SIGN_IN,
+    Code.WRONG_ALGORITHM: _NOTARISE,
+    Code.SIGNATURE_EXPIRED: _NOTARISE,
+    Code.UNKNOWN_CRITICAL: _NOTARISE,
+    Code.PLUGIN_REQUIRED: _NOTARISE,
+    Code.CERTIFICATE_REVOKED: _NOTARISE,
+    Code.REVOCATION_UNKNOWN: Step(f"{_AGAIN} the authority that issued the certificate"),
     Code.WRONG_ISSUER: _SIGN_AS,
     Code.WRONG_SUBJECT: _SIGN_AS,
     Code.WRONG_CLAIM: _SIGN_AS,
@@ -104,13 +112,13 @@ _STEPS: Final[Mapping[Code, Step]] = {
     Code.POLICIES_UNKNOWN: Step(f"{_AGAIN} Sigward"),
     Code.ROOT_UNAVAILABLE: Step(f"{_AGAIN} the trusted root's mirror"),
     Code.BUSY: Step("try again in a moment"),
-    Code.INTERNAL: Step("report this, with the time and what was asked"),
+    Code.INTERNAL: _REPORT,
 }
 
 
 def next_step(code: Code, kind: str = "") -> Step:
     """What to do about `code` in a requirement of `kind` (`signature`, `attestation`, `sbom`, …; empty for none)."""
-    step = _STEPS[code]
+    step = _STEPS.get(code, _REPORT)
     if step in {_SIGN_THIS, _ATTEST_THIS}:
         return _SBOM if kind == "sbom" else _ATTEST_THIS if kind in _STATEMENTS else _SIGN_THIS
     return step

@@ -4,8 +4,9 @@ Names are stable: fields and kinds may be added under one `version`, never renam
 in docs/output.schema.json is generated from these types.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 VERSION: Final = 1
@@ -24,7 +25,7 @@ Effect = Annotated[Literal["Ignore", "Audit", "Warn", "Deny"], Meta(description=
 Outcome = Annotated[Literal["Pass", "Missing", "Failed", "Undecided"], Meta(description="What became of it.")]
 
 
-class _Shape(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+class _Shape(Struct, frozen=True, rename="camel"):
     pass
 
 
@@ -148,8 +149,9 @@ class Batch(_Shape, frozen=True, tag_field="kind", tag="Batch"):
 
 
 class Proof(_Shape, frozen=True):
-    """What one authority says about an attachment."""
+    """What one authority of a policy says about an attachment."""
 
+    policy: str
     authority: str
     proved: bool
     signer: str
@@ -238,3 +240,15 @@ class Error(_Shape, frozen=True, tag_field="kind", tag="Error"):
 
 
 Document = Verification | Batch | Tree | Demo | Error
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of `Document`, as docs/output.schema.json holds it."""
+    (own,), parts = msgspec.json.schema_components([Document], ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"https://sigward.dev/schemas/output-v{VERSION}.json",
+        "title": "Output of sigward --output json",
+        **own,
+        "$defs": parts,
+    }

@@ -1,6 +1,5 @@
 """The explanation of a report as a tree: image, policy, requirement, authority, check, expected against found."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -13,12 +12,12 @@ from controller.render.findings import refusals, settled
 from controller.render.tree import Branch, Field, Mark, Style, draw
 
 _VERDICTS = {Verdict.ALLOW: Mark.GOOD, Verdict.AUDIT: Mark.GOOD, Verdict.WARN: Mark.WARN, Verdict.DENY: Mark.BAD}
-_LONG_DIGEST: Final = re.compile(r"(sha(?:256|512)[:-][0-9a-f]{12})[0-9a-f]{20,}")
+_OBVIOUS: Final = frozenset({"missing", "not met"})
 _EFFECTS = {Effect.IGNORE: "", Effect.AUDIT: "recorded", Effect.WARN: "warned about", Effect.DENY: "refused"}
 
 
 def explanation(report: Report, style: Style, *, brief: bool = False) -> str:
-    """Draw the tree of one image; `brief` leaves out what passed below the policies."""
+    """Draw the tree of one image; `brief` tells what passed in one line each."""
     return draw(branch(report, brief=brief), style)
 
 
@@ -31,6 +30,14 @@ def branch(report: Report, *, brief: bool = False) -> Branch:
     if report.verdict is Verdict.DENY:
         children.append(_next(report))
     return Branch(title, _mark(report), tuple(_facts(report)), tuple(children))
+
+
+def group(title: str, reports: Sequence[Report], *, brief: bool = False) -> Branch:
+    """The images of one object under its title."""
+    order = (Mark.BAD, Mark.OPEN, Mark.WARN, Mark.GOOD)
+    marks = {_mark(report) for report in reports}
+    worst = next((mark for mark in order if mark in marks), Mark.BAD)
+    return Branch(title, worst, (), tuple(branch(report, brief=brief) for report in reports))
 
 
 def summary(reports: Sequence[Report]) -> str:
@@ -96,9 +103,8 @@ def _policy(result: PolicyResult, repository: str, *, brief: bool) -> Branch:
     undecided = result.outcome is Outcome.UNDECIDED
     title += f": {'undecided, ' if undecided else ''}{_EFFECTS[result.effect]}" if result.effect is not Effect.IGNORE else ""
     fields = tuple(_reason(result.reason)) if result.reason else ()
-    shown = [r for r in result.requirements if not brief or r.outcome is not Outcome.PASS or r.effect is not Effect.IGNORE]
     mark = _mark_of(result.effect, undecided=undecided)
-    return Branch(title, mark, fields, tuple(_requirement(r, repository) for r in shown))
+    return Branch(title, mark, fields, tuple(_requirement(r, repository, brief=brief) for r in result.requirements))
 
 
 def _mark_of(effect: Effect, *, undecided: bool = False) -> Mark:
@@ -107,35 +113,43 @@ def _mark_of(effect: Effect, *, undecided: bool = False) -> Mark:
     return {Effect.IGNORE: Mark.GOOD, Effect.AUDIT: Mark.NOTE, Effect.WARN: Mark.WARN, Effect.DENY: Mark.BAD}[effect]
 
 
-def _requirement(result: RequirementResult, repository: str) -> Branch:
+def _requirement(result: RequirementResult, repository: str, *, brief: bool) -> Branch:
     title = f"{result.name} ({result.kind}): {result.outcome.value.lower()}"
     if result.outcome is not Outcome.PASS and result.effect is not Effect.DENY:
         title += f", {_EFFECTS[result.effect] or 'ignored'}"
-    fields = tuple(_reason(result.reason)) if result.reason else ()
+    reason = result.reason
+    if reason and reason.message in _OBVIOUS:  # the outcome says it already
+        title, reason = f"{title} ({reason.code})", replace(reason, message="")
+    fields = tuple(_reason(reason)) if reason else ()
     fields += (Field("note", result.note),) if result.note else ()
     mark = _mark_of(result.effect, undecided=result.outcome is Outcome.UNDECIDED)
     if result.outcome is not Outcome.PASS and result.effect is Effect.IGNORE:
         mark = Mark.NOTE
-    return Branch(title, mark, fields, tuple(_authorities(result.checks, repository)))
+    if brief and result.outcome is Outcome.PASS:
+        signers = dict.fromkeys(f"{check.authority} ({check.signer})" for check in result.checks if check.reason is None)
+        return Branch(f"{title}, by {', '.join(signers)}" if signers else title, mark, fields)
+    return Branch(title, mark, fields, tuple(_authorities(result.checks, repository, met=result.outcome is Outcome.PASS)))
 
 
-def _authorities(checks: Iterable[Check], repository: str) -> Iterator[Branch]:
-    """Checks by authority, in the order the policy names them; the authority is proved if one of its checks is."""
+def _authorities(checks: Iterable[Check], repository: str, *, met: bool) -> Iterator[Branch]:
+    """Checks by authority, in the order the policy names them; the authority is proved if one of its checks is.
+
+    What was not proved is a failure only where the requirement was not met without it.
+    """
     by_authority: dict[tuple[str, str], list[Check]] = {}
     for check in checks:
         by_authority.setdefault((check.authority, check.expected), []).append(check)
     for (name, expected), own in by_authority.items():
         proved = any(check.reason is None for check in own)
-        yield Branch(
-            f"{name}: {expected}", Mark.GOOD if proved else Mark.BAD, (), tuple(_check(check, repository) for check in own)
-        )
+        unproved = Mark.NOTE if met or proved else Mark.BAD
+        mark = Mark.GOOD if proved else unproved
+        yield Branch(f"{name}: {expected}", mark, (), tuple(_check(check, repository, unproved) for check in own))
 
 
-def _check(check: Check, repository: str) -> Branch:
-    # Whole in JSON; here the line is to be read: the image's own repository goes without saying.
-    place = _LONG_DIGEST.sub(r"\1…", check.evidence.removeprefix(repository))
+def _check(check: Check, repository: str, unproved: Mark) -> Branch:
+    place = check.evidence.removeprefix(repository)  # the image's own repository goes without saying
     title = f"{check.format} at {place}" if check.format else place
     if check.reason is None:
         return Branch(f"{title}: by {check.signer}", Mark.GOOD)
     told = check.reason if check.reason.expected != check.expected else replace(check.reason, expected="")
-    return Branch(title, Mark.BAD, tuple(_reason(told)))
+    return Branch(title, unproved, tuple(_reason(told)))

@@ -15,9 +15,9 @@ RELEASE = "key SHA256:ab12cd34ef56…"
 INTERN = "key SHA256:9c41aa00bb11…"
 WRONG_KEY = Reason(Code.WRONG_KEY, "no trusted key made this signature", RELEASE, f"a signature by {INTERN}")
 
-_TAG = f"registry.example.com/shop/web tag sha256-{DIGEST.hex}.sig, layer 1"
+_TAG = f"registry.example.com/shop/web tag sha256-{DIGEST.hex[:12]}….sig, layer 1"
 BY_INTERN = Check("release", RELEASE, _TAG, "cosign signature", reason=WRONG_KEY)
-BY_RELEASE = Check("release", RELEASE, f"registry.example.com/shop/web referrer {DIGEST}", "sigstore bundle", RELEASE)
+BY_RELEASE = Check("release", RELEASE, f"registry.example.com/shop/web referrer {DIGEST.short}", "sigstore bundle", RELEASE)
 
 SIGNED = RequirementResult("signed", "signature", Outcome.PASS, Effect.IGNORE, None, (BY_RELEASE,))
 WRONGLY_SIGNED = RequirementResult(

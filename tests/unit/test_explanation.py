@@ -17,8 +17,7 @@ REFUSED = """\
 │  digest   sha256:cd8c8063e1ece780d8881a24978c0be61d45b606683427e59f36c8d3790cb8a6
 │  at       /spec/containers/0/image
 ├─ ✗ policy corp (ClusterTrustPolicy, Enforce): refused
-│  └─ ✗ signed (signature): failed
-│     │  why       not met (WrongKey)
+│  └─ ✗ signed (signature): failed (WrongKey)
 │     │  expected  a signature by release (key SHA256:ab12cd34ef56…)
 │     │  found     1, by key SHA256:9c41aa00bb11…
 │     └─ ✗ release: key SHA256:ab12cd34ef56…
@@ -37,9 +36,8 @@ WARNED = """\
 └─ ! policy corp (ClusterTrustPolicy, Enforce): warned about
    ├─ ✓ signed (signature): pass
    │  └─ ✓ release: key SHA256:ab12cd34ef56…
-   │     └─ ✓ sigstore bundle at referrer sha256:cd8c8063e1ec…: by key SHA256:ab12cd34ef56…
-   └─ ! bill (sbom): missing, warned about
-        why       missing (NoEvidence)
+   │     └─ ✓ sigstore bundle at referrer sha256:cd8c8063e1ec: by key SHA256:ab12cd34ef56…
+   └─ ! bill (sbom): missing, warned about (NoEvidence)
         expected  an SBOM of type https://cyclonedx.org/bom by ci
         found     none"""
 
@@ -65,10 +63,11 @@ def test_an_open_question_looks_like_one_and_ascii_will_do() -> None:
     assert explanation(reports.undecided(), Style(ascii=True)) == UNDECIDED
 
 
-def test_the_brief_tree_leaves_out_what_passed() -> None:
-    text = explanation(reports.warned(), Style(), brief=True)
-    assert "signed" not in text
-    assert "bill (sbom): missing, warned about" in text
+def test_the_brief_tree_says_in_one_line_who_signed() -> None:
+    lines = explanation(reports.warned(), Style(), brief=True).splitlines()
+    assert "   ├─ ✓ signed (signature): pass, by release (key SHA256:ab12cd34ef56…)" in lines
+    assert not any("sigstore bundle" in line for line in lines)
+    assert "        expected  an SBOM of type https://cyclonedx.org/bom by ci" in lines
 
 
 def test_another_spelling_of_the_image_is_told_what_it_means() -> None:
@@ -84,8 +83,8 @@ def test_what_is_ignored_or_only_recorded_does_not_look_refused() -> None:
     ignored = replace(reports.NO_SBOM, effect=Effect.IGNORE)
     recorded = replace(reports.WRONGLY_SIGNED, effect=Effect.AUDIT)
     text = explanation(reports.report(Verdict.AUDIT, reports.policy(ignored, recorded)), Style())
-    assert "· bill (sbom): missing, ignored" in text
-    assert "· signed (signature): failed, recorded" in text
+    assert "· bill (sbom): missing, ignored (NoEvidence)" in text
+    assert "· signed (signature): failed, recorded (WrongKey)" in text
     assert "✗ policy" not in text
 
 

@@ -1,0 +1,154 @@
+"""Flags that several commands share, and what they come to."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from controller.commands.trust import Keys, read_key
+from controller.errors import Code, Invalid
+from controller.registry.endpoints import registry_name
+from controller.settings import RegistrySettings, Settings, Unmatched, duration, load
+
+_TIMEOUT: Final = 60.0
+
+
+def describe(parser: argparse.ArgumentParser, description: str, examples: str) -> None:
+    """What `--help` says around the flags."""
+    parser.description = description
+    parser.epilog = f"examples:\n{examples}"
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """`--output`."""
+    parser.add_argument(
+        "-o", "--output", choices=("text", "json"), default="text", help="text for people, or the JSON of docs/output.md"
+    )
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """`--key`, `--policy` and what narrows them."""
+    group = parser.add_argument_group("whom to trust")
+    either = group.add_mutually_exclusive_group()
+    either.add_argument(
+        "--key", action="append", type=Path, metavar="FILE", help="public key (PEM or DER); repeated: any one suffices"
+    )
+    either.add_argument(
+        "--policy", action="append", type=Path, metavar="FILE|DIR", help="trust policies (YAML or JSON); may be repeated"
+    )
+    group.add_argument("--threshold", type=int, metavar="N", help="how many of the keys must have signed (default 1)")
+    group.add_argument(
+        "-a", "--annotation", action="append", metavar="NAME=VALUE", help="must be signed along; may be repeated"
+    )
+    group.add_argument(
+        "--attestation-type",
+        action="append",
+        metavar="TYPE",
+        help="an attestation of this predicate type by one of the keys must be there too (spdxjson, cyclonedx, a URI, …)",
+    )
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """`--namespace` and `--unmatched`: what a policy may ask beside the image."""
+    group = parser.add_argument_group("where the images will run")
+    group.add_argument("-n", "--namespace", default="", help="namespace of the images, or of manifests that name none")
+    group.add_argument(
+        "--unmatched",
+        choices=[unmatched.value.lower() for unmatched in Unmatched],
+        help="what to say of an image that no cluster policy is about (default: as --config says, else deny)",
+    )
+
+
+def add_registry(parser: argparse.ArgumentParser) -> None:
+    """`--config` and its short cuts."""
+    group = parser.add_argument_group("registries")
+    group.add_argument("--config", type=Path, metavar="FILE", help="settings file, as `serve` reads it")
+    group.add_argument(
+        "--insecure-registry", action="append", default=[], metavar="HOST", help="may speak plain HTTP and be private"
+    )
+    group.add_argument(
+        "--private-registry",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="may have a private address; a registry named in an image on the command line may anyway",
+    )
+    group.add_argument(
+        "--timeout", type=_seconds, default=_TIMEOUT, metavar="DURATION", help="how long to wait for answers (default 60s)"
+    )
+
+
+def settings(arguments: argparse.Namespace) -> Settings:
+    """The settings that the flags come to.
+
+    Raises:
+        Invalid: `InvalidSettings`.
+    """
+    read = load(arguments.config) if arguments.config else Settings(unmatched_images=Unmatched.DENY)
+    registries = dict(read.registries)
+    for host in arguments.insecure_registry:
+        _add(registries, host, "--insecure-registry", {"insecure": True, "private_address": True})
+    for host in arguments.private_registry:
+        _add(registries, host, "--private-registry", {"private_address": True})
+    updates: dict[str, object] = {"registries": registries}
+    if getattr(arguments, "unmatched", None):
+        updates["unmatched_images"] = Unmatched(arguments.unmatched.capitalize())
+    return read.model_copy(update=updates)
+
+
+def says_keys(arguments: argparse.Namespace) -> bool:
+    """Whether `--key`, or a flag that belongs to it, was given."""
+    return bool(arguments.key or arguments.threshold is not None or arguments.annotation or arguments.attestation_type)
+
+
+def keys(arguments: argparse.Namespace) -> Keys | None:
+    """What `--key` and the flags beside it say; None where policies were given.
+
+    Raises:
+        Invalid: `InvalidPolicy` where neither was given, or flags that belong to `--key` stand alone; `InvalidKey` or
+            `InvalidFile` naming the file.
+    """
+    narrowing = {
+        "--threshold": arguments.threshold is not None,
+        "--annotation": bool(arguments.annotation),
+        "--attestation-type": bool(arguments.attestation_type),
+    }
+    alone = next((name for name, given in narrowing.items() if given), "")
+    if not arguments.key:
+        if not arguments.policy:
+            raise Invalid(Code.INVALID_POLICY, "nobody is trusted", expected="--key or --policy", found="neither")
+        if alone:
+            raise Invalid(Code.INVALID_POLICY, "belongs to --key; a policy says it itself", field=alone)
+        return None
+    threshold = 1 if arguments.threshold is None else arguments.threshold
+    kinds = tuple(arguments.attestation_type or ())
+    return Keys(tuple(map(read_key, arguments.key)), threshold, _annotations(arguments.annotation or ()), kinds)
+
+
+def _annotations(given: list[str] | tuple[()]) -> Mapping[str, str]:
+    read: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals or name in read:
+            raise Invalid(
+                Code.INVALID_POLICY, "must be given once", field="--annotation", expected="NAME=VALUE", found=repr(text[:80])
+            )
+        read[name] = value
+    return read
+
+
+def _add(registries: dict[str, RegistrySettings], host: str, flag: str, updates: dict[str, bool]) -> None:
+    name = registry_name(host, flag)
+    known = next((key for key in registries if registry_name(key, f"registries.{key}") == name), name)
+    registries[known] = registries.get(known, RegistrySettings()).model_copy(update=updates)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = duration(text if not text.replace(".", "", 1).isdigit() else f"{text}s")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not isinstance(seconds, float) or not 0 < seconds <= 3600:  # noqa: PLR2004 - an hour
+        raise argparse.ArgumentTypeError("expected more than nothing and at most 1h")
+    return seconds
