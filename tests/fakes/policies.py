@@ -11,7 +11,7 @@ from controller.decision.decide import decide
 from controller.decision.findings import Answer, Findings, Piece
 from controller.decision.report import Named, Report
 from controller.errors import Code, Refused, Undecided
-from controller.evidence import Evidence
+from controller.evidence import Evidence, Judge
 from controller.policy.store import Document
 from controller.reference import Digest, Reference
 from controller.registry.discovery import Gap
@@ -68,12 +68,18 @@ def piece(evidence: Evidence, policies: Sequence[CompiledPolicy], digest: Digest
     return Piece(evidence, {judge.fingerprint: _answer(judge, evidence, digest) for judge in judges})
 
 
-def _answer(judge: Any, evidence: Evidence, digest: Digest) -> Answer:
-    try:
-        facts: Answer = judge.judge(evidence, digest, 0.0)
-    except (Refused, Undecided) as error:
-        return error
-    return facts
+_answers: dict[tuple[str, str, Digest], Answer] = {}
+
+
+def _answer(judge: Judge, evidence: Evidence, digest: Digest) -> Answer:
+    """Judged once, as the pipeline does: properties ask the same again and again."""
+    key = (judge.fingerprint, evidence.id, digest)
+    if key not in _answers:
+        try:
+            _answers[key] = judge.judge(evidence, digest, 0.0)
+        except (Refused, Undecided) as error:
+            _answers[key] = error
+    return _answers[key]
 
 
 def applied(current: Snapshot, image: str = IMAGE_NAME, workload: Workload = POD) -> Applicable:
