@@ -135,6 +135,7 @@ class Limits(_Part):
     lookup_timeout: Seconds = Field(default=60.0, description="One cold lookup, callers or not.")
     lookups_in_flight: int = Field(default=512, description="Cold lookups at once; further ones are answered busy.")
     requests_per_registry: int = Field(default=32, description="Requests to one registry at once.")
+    names_resolved: int = Field(default=32, description="Host names resolved at once.")
     retries: int = Field(default=3, description="Repetitions after 429, 5xx or a broken connection.")
     retry_base: Seconds = Field(default=0.1, description="First pause before a repetition; doubled, with jitter.")
     retry_after_longest: Seconds = Field(default=5.0, description="Longest Retry-After that is waited for.")

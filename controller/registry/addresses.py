@@ -8,12 +8,12 @@ connected to: a name is resolved once per connection, with no second look-up in 
 import asyncio
 import ipaddress
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from aiohttp import ClientRequest, ClientTimeout, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import Connection
-from aiohttp.resolver import ThreadedResolver
 from aiohttp.tracing import Trace
 
 _IPv4: Final = ipaddress.IPv4Address
@@ -75,12 +75,43 @@ class PublicResolver(AbstractResolver):
         """The resolver inside belongs to whoever gave it."""
 
 
-class TimedResolver(AbstractResolver):
-    """Resolves names within a time: the system's resolver may take half a minute to give up."""
+class SystemResolver(AbstractResolver):
+    """The system's resolver, in threads of its own and once for all who ask for one name at the same time.
 
-    def __init__(self, seconds: float, resolver: AbstractResolver | None = None) -> None:
+    A name whose servers are silent holds a thread for as long as the system waits, which may be half a minute. In asyncio's
+    own threads a few such names, all of somebody else's choosing, would stop everything else that needs a thread.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="resolver")
+        self._under_way: dict[tuple[str, int, int], asyncio.Future[list[ResolveResult]]] = {}
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+        """As `AbstractResolver.resolve`."""
+        key = (host, port, family)
+        asked = self._under_way.get(key)
+        if asked is None:
+            asked = asyncio.get_running_loop().run_in_executor(self._threads, _addresses, host, port, family)
+            self._under_way[key] = asked
+            asked.add_done_callback(lambda done: self._answered(key, done))
+        return list(await asyncio.shield(asked))
+
+    def _answered(self, key: tuple[str, int, int], done: asyncio.Future[list[ResolveResult]]) -> None:
+        del self._under_way[key]
+        if not done.cancelled():
+            done.exception()  # seen, also where everybody has given up waiting
+
+    async def close(self) -> None:
+        """Let go of the threads; those that wait for silent servers end by themselves."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class TimedResolver(AbstractResolver):
+    """Another resolver that is given up after some seconds."""
+
+    def __init__(self, resolver: AbstractResolver, seconds: float) -> None:
+        self._resolver = resolver
         self._seconds = seconds
-        self._resolver = resolver or ThreadedResolver()
 
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
         """As `AbstractResolver.resolve`; OSError after the time."""
@@ -108,3 +139,21 @@ class PublicConnector(TCPConnector):
         if (":" in host or host.replace(".", "").isdigit()) and not is_public(host):
             raise BlockedAddressError(host, host)
         return await super().connect(req, traces, timeout)
+
+
+def _addresses(host: str, port: int, family: int) -> list[ResolveResult]:
+    """Ask the system. Scoped (link-local) IPv6 addresses are left out: their scope has no place in what is returned."""
+    flags = socket.AI_ADDRCONFIG
+    found = socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=flags)
+    return [
+        ResolveResult(
+            hostname=host,
+            host=str(address[0]),
+            port=int(address[1]),
+            family=kind,
+            proto=protocol,
+            flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+        )
+        for kind, _, protocol, _, address in found
+        if kind != socket.AF_INET6 or (len(address) == 4 and not address[3])  # noqa: PLR2004 - address, port, flow, scope
+    ]

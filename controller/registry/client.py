@@ -8,7 +8,7 @@ from yarl import URL
 
 from controller.errors import Code, Invalid, Refused, Undecided
 from controller.reference import Digest, Reference, Repository
-from controller.registry import mediatypes
+from controller.registry import lookup, mediatypes
 from controller.registry.calls import Answer, Call
 from controller.registry.credentials import Anonymous, Credentials
 from controller.registry.endpoints import Endpoint
@@ -74,14 +74,17 @@ class RegistryClient:
         A mirror's failure, refusal or "nothing here" is no answer: it may hold a part only.
         """
         *mirrors, own = self._transport.endpoints.of(repository.registry)
-        for mirror in mirrors:
-            try:
-                found = await ask(mirror)
-            except (Refused, Undecided):
-                continue
-            if found:
-                return found
-        return await ask(own)
+        with lookup.current(self._limits.lookup_timeout) as now:
+            for mirror in mirrors:
+                try:
+                    found = await ask(mirror)
+                except (Refused, Undecided):
+                    if now.remaining <= 0:
+                        raise  # it was the mirror that took all the time
+                    continue
+                if found:
+                    return found
+            return await ask(own)
 
     async def _manifest(self, endpoint: Endpoint, repository: Repository, name: Digest | str) -> Manifest | None:
         what = f"manifest {name.short if isinstance(name, Digest) else name} of {repository}"
@@ -126,7 +129,7 @@ class RegistryClient:
             found |= {entry.digest: entry for entry in read_listing(answer.body, self._limits)}
             if len(found) > self._limits.referrer_entries:
                 raise over_limit(what, "limits.referrerEntries", self._limits.referrer_entries, "more")
-            path = next_page(answer.headers.get("Link", ""), _url(endpoint, repository, path), repository)
+            path = next_page(", ".join(answer.headers.getall("Link", [])), _url(endpoint, repository, path), repository)
             if not path:
                 return tuple(found.values())
         raise over_limit(what, "limits.referrerPages", self._limits.referrer_pages, "more")
@@ -178,10 +181,13 @@ class RegistryClient:
         sent = await authenticator.prepare(endpoint, repository, credential)
         call = Call(endpoint, url, what, limit[1], limit[0], accept, sent)
         answer = await self._transport.fetch(call)
-        if answer.status != _UNAUTHORIZED or answer.url.origin() != url.origin():
-            return answer
-        better = await authenticator.answer(endpoint, repository, credential, answer, sent)
-        return await self._transport.fetch(replace(call, authorization=better)) if better else answer
+        if answer.status == _UNAUTHORIZED and answer.url.origin() == url.origin():
+            better = await authenticator.answer(endpoint, repository, credential, answer, sent)
+            answer = await self._transport.fetch(replace(call, authorization=better)) if better else answer
+        if answer.status == _NOT_FOUND and answer.url.origin() != url.origin():
+            # The registry knew of it and sent us there, so this is not its word that there is nothing.
+            raise undecided(answer, what)
+        return answer
 
     async def _check(self, answer: Answer, endpoint: Endpoint, repository: Repository, what: str) -> None:
         """Every status but success and "not found" is Undecided, with what a person needs to find out why."""

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 from controller.errors import Code, Reason, Refused, SigwardError, Undecided
 from controller.evidence import Origin
 from controller.reference import Digest, Repository
-from controller.registry import mediatypes
+from controller.registry import lookup, mediatypes
 from controller.registry.manifests import over_limit
 from controller.registry.source import Descriptor, Manifest, Source
 from controller.settings import KIB, Limits
@@ -128,9 +128,10 @@ async def discover(
     search = _Search(source, digest, wants, limits, budget)
     places = [place for repository in repositories for place in search.places(repository)]
     try:
-        found = await _all(places)
-        await search.fetch_large()
-        return await search.collect(list(chain.from_iterable(found)))
+        with lookup.current(limits.lookup_timeout):
+            found = await _all(places)
+            await search.fetch_large()
+            return await search.collect(list(chain.from_iterable(found)))
     finally:
         search.close()
 

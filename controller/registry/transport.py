@@ -30,7 +30,13 @@ from yarl import URL
 from controller import __version__
 from controller.errors import Code, Refused, SigwardError, Undecided
 from controller.registry import lookup
-from controller.registry.addresses import BlockedAddressError, PublicConnector, PublicResolver, TimedResolver
+from controller.registry.addresses import (
+    BlockedAddressError,
+    PublicConnector,
+    PublicResolver,
+    SystemResolver,
+    TimedResolver,
+)
 from controller.registry.auth import Authenticator
 from controller.registry.calls import Answer, Call, read_url, unreachable
 from controller.registry.endpoints import Endpoints, name_of
@@ -39,6 +45,8 @@ from controller.registry.manifests import over_limit
 from controller.settings import Settings
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_KEPT_ALIVE: Final = 60.0
+"""Seconds; a rollout admits its pods over minutes, and a new connection costs two more trips."""
 _TRY_AGAIN: Final = frozenset({429, 500, 502, 503, 504})
 _OK: Final = 200
 
@@ -70,6 +78,7 @@ class RegistryTransport:
         self._private_allowed = private_allowed
         self._given_resolver = resolver
         self.authenticator = Authenticator(self.fetch, settings.limits)
+        self._resolver: AbstractResolver | None = None
         self._sessions: tuple[ClientSession, ClientSession] | None = None
         self._timeout = ClientTimeout(
             total=None, sock_connect=self.limits.connect_timeout, sock_read=self.limits.read_timeout
@@ -87,6 +96,8 @@ class RegistryTransport:
         sessions, self._sessions = self._sessions, None
         for session in sessions or ():
             await session.close()
+        if self._resolver:
+            await self._resolver.close()
 
     async def fetch(self, call: Call) -> Answer:
         """Send the call, repeating it after 429, 5xx and broken connections while the lookup has time.
@@ -211,19 +222,24 @@ class RegistryTransport:
         return self.endpoints.tls(name_of(url)) or call.endpoint.tls
 
     def _make_sessions(self) -> tuple[ClientSession, ClientSession]:
-        system = TimedResolver(self.limits.connect_timeout, self._given_resolver)
+        system = TimedResolver(
+            self._given_resolver or SystemResolver(self.limits.names_resolved), self.limits.connect_timeout
+        )
+        self._resolver = system
         # No memory of names: each connection is to an address that was judged when it was made.
         public = PublicConnector(
             resolver=PublicResolver(system),
             use_dns_cache=False,
             limit=self.limits.lookups_in_flight,
             limit_per_host=self.limits.requests_per_registry,
+            keepalive_timeout=_KEPT_ALIVE,
         )
         private = TCPConnector(
             resolver=system,
             use_dns_cache=False,
             limit=self.limits.lookups_in_flight,
             limit_per_host=self.limits.requests_per_registry,
+            keepalive_timeout=_KEPT_ALIVE,
         )
         return self._make_session(public), self._make_session(private)
 

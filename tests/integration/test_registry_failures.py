@@ -23,6 +23,7 @@ from tests.fakes import faults
 from tests.fakes.clients import QUICK, transport
 from tests.fakes.faults import Behaviour, Call
 from tests.fakes.keys import signing_key
+from tests.fakes.names import Names
 from tests.fakes.registry import FaultyRegistry
 from tests.fakes.servers import HangingListener, Recorder
 from tests.fakes.tls import Authority
@@ -321,3 +322,83 @@ async def test_a_blob_of_another_size_is_refused(registry: FaultyRegistry, image
             with pytest.raises(Refused) as caught:
                 await client.blob(image.repository, Descriptor("application/x", digest, size), limit=limit)
             assert caught.value.reason.code is code
+
+
+async def test_a_storage_that_lost_a_blob_is_not_the_registrys_word(registry: FaultyRegistry, image: Image) -> None:
+    async with Recorder(status=404) as storage:
+        registry.inject(faults.redirect(storage.url), Kind.MANIFEST)
+        async with transport(registry, storage) as connections:
+            with pytest.raises(Undecided) as caught:
+                await RegistryClient(connections).resolve(image.reference)
+    assert (caught.value.reason.code, caught.value.source) == (Code.REGISTRY_ERROR, storage.host)
+
+
+async def test_a_mirror_that_takes_all_the_time_is_named(registry: FaultyRegistry, image: Image) -> None:
+    async with FaultyRegistry() as mirror:
+        mirror.inject(faults.hang())
+        own = {registry.host: {"mirrors": (mirror.host,)}}
+        async with transport(registry, mirror, own=own) as connections:
+            with pytest.raises(Undecided) as caught, lookup.begin(0.2):
+                await RegistryClient(connections).resolve(image.reference)
+    assert (caught.value.reason.code, caught.value.source) == (Code.UNREACHABLE, mirror.host)
+
+
+class _Rounds:
+    """Holds every request back until no further one comes, and lets them through together: one round is one trip."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._waiting: list[asyncio.Event] = []
+
+    async def behave(self, call: Call) -> web.StreamResponse:
+        own = asyncio.Event()
+        self._waiting.append(own)
+        if len(self._waiting) == 1:
+            self._task = asyncio.create_task(self._release())
+        await own.wait()
+        return await call.proceed()
+
+    async def _release(self) -> None:
+        held = 0
+        while held != len(self._waiting):
+            held = len(self._waiting)
+            await asyncio.sleep(0.05)
+        self.count += 1
+        waiting, self._waiting = self._waiting, []
+        for event in waiting:
+            event.set()
+
+
+@pytest.mark.parametrize(
+    ("style", "referrers_api", "by_tag", "trips"),
+    [
+        (Style.TAG, True, False, 2),
+        (Style.BUNDLE, True, False, 3),
+        (Style.TAG, True, True, 3),
+        (Style.BUNDLE, True, True, 4),
+        (Style.BUNDLE, False, False, 4),
+    ],
+)
+async def test_the_critical_path_is_as_short_as_promised(
+    style: Style, *, referrers_api: bool, by_tag: bool, trips: int
+) -> None:
+    async with FaultyRegistry(referrers_api=referrers_api) as registry:
+        image = ImageBuilder(registry).image("shop/web", "1.4")
+        for number in range(3):
+            Signer(registry).sign(image, signing_key(), style=style, annotations={"build": str(number)})
+        rounds = _Rounds()
+        registry.inject(rounds.behave)
+        async with transport(registry) as connections:
+            client = RegistryClient(connections)
+            digest = (await client.resolve(image.reference)).digest if by_tag else image.digest
+            found = await discover(client, [image.repository], digest, _SIGNATURES, QUICK)
+        assert (len(found.attachments), found.gaps) == (3, ())
+        assert rounds.count == trips
+
+
+async def test_a_name_that_nobody_has_is_undecided() -> None:
+    async with transport(resolver=Names()) as connections:
+        with pytest.raises(Undecided) as caught:
+            await RegistryClient(connections).resolve(Reference.parse("no.such.test/shop/web:1.4"))
+    assert (caught.value.reason.code, caught.value.source) == (Code.UNREACHABLE, "no.such.test")
+    assert "was not resolved" in caught.value.reason.found

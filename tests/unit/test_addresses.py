@@ -2,11 +2,12 @@
 
 import asyncio
 import socket
+import threading
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from controller.registry.addresses import BlockedAddressError, PublicResolver, TimedResolver, is_public
+from controller.registry.addresses import BlockedAddressError, PublicResolver, SystemResolver, TimedResolver, is_public
 
 
 class Answers(AbstractResolver):
@@ -92,7 +93,35 @@ async def test_a_name_with_one_internal_address_among_public_ones_is_blocked() -
 
 
 async def test_resolving_ends_after_its_time() -> None:
-    resolver = TimedResolver(0.01, Answers("1.1.1.1", delay=30))
+    resolver = TimedResolver(Answers("1.1.1.1", delay=30), 0.01)
     with pytest.raises(OSError, match="was not resolved within"):
         await resolver.resolve("a.example", 443)
+    await resolver.close()
+
+
+async def test_a_silent_name_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty who ask for one name hold one thread, and none of those that asyncio gives to everybody."""
+    released, asked = threading.Event(), []
+
+    def getaddrinfo(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        if host == "silent.test":
+            released.wait(10)
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", port)),
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", port, 0, 2)),
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    resolver = SystemResolver(2)
+    silent = [asyncio.ensure_future(resolver.resolve("silent.test", 443)) for _ in range(20)]
+    try:
+        async with asyncio.timeout(5):
+            found = await resolver.resolve("quick.test", 443)
+            assert [(result["host"], result["port"]) for result in found] == [("93.184.216.34", 443)]
+            assert sorted(asked) == ["quick.test", "silent.test"]
+            await asyncio.to_thread(lambda: None)
+    finally:
+        released.set()
+    assert len(await asyncio.gather(*silent)) == 20
     await resolver.close()
