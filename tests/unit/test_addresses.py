@@ -101,11 +101,12 @@ async def test_resolving_ends_after_its_time() -> None:
 
 async def test_a_silent_name_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twenty who ask for one name hold one thread, and none of those that asyncio gives to everybody."""
-    released, asked = threading.Event(), []
+    begun, released, asked = threading.Event(), threading.Event(), []
 
     def getaddrinfo(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
         asked.append(host)
         if host == "silent.test":
+            begun.set()
             released.wait(10)
         return [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", port)),
@@ -117,10 +118,10 @@ async def test_a_silent_name_does_not_hold_up_the_others(monkeypatch: pytest.Mon
     silent = [asyncio.ensure_future(resolver.resolve("silent.test", 443)) for _ in range(20)]
     try:
         async with asyncio.timeout(5):
+            assert await asyncio.to_thread(begun.wait, 5)
             found = await resolver.resolve("quick.test", 443)
             assert [(result["host"], result["port"]) for result in found] == [("93.184.216.34", 443)]
             assert sorted(asked) == ["quick.test", "silent.test"]
-            await asyncio.to_thread(lambda: None)
     finally:
         released.set()
     assert len(await asyncio.gather(*silent)) == 20
