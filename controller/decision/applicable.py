@@ -1,12 +1,12 @@
 """Which policies judge an image in its place."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from controller.admission.subject import Workload
-from controller.compile.compiled import CompiledPolicy, PolicyId, Snapshot
+from controller.compile.compiled import CompiledPolicy, Snapshot
 from controller.errors import Code, Reason
 from controller.policy.selectors import Selector
 from controller.reference import Repository
@@ -29,13 +29,26 @@ class Applicable:
     covered: bool = False
 
     @property
-    def key(self) -> tuple[PolicyId, ...]:
-        """Which they are, for memory; within one snapshot an ID names one policy."""
-        return (*(policy.id for policy in self.judged), *(policy.id for policy, _ in self.failed))
+    def key(self) -> Hashable:
+        """Which they are and why they fail, for memory; within one snapshot an ID names one policy.
+
+        A policy that fails is not the same as that policy judged: both readings stand apart here.
+        """
+        return tuple(policy.id for policy in self.judged), tuple((policy.id, reason) for policy, reason in self.failed)
+
+
+def about(snapshot: Snapshot, repository: Repository) -> tuple[CompiledPolicy, ...]:
+    """The policies whose image patterns match, wherever the image is to run."""
+    return tuple(policy for policy in snapshot.policies if policy.scope.about(repository))
 
 
 def applicable(snapshot: Snapshot, workload: Workload, repository: Repository) -> Applicable:
-    """Select the policies about `repository` in `workload`'s place.
+    """Select the policies about `repository` in `workload`'s place, as `placed` does from those about the image."""
+    return placed(about(snapshot, repository), snapshot, workload)
+
+
+def placed(policies: Iterable[CompiledPolicy], snapshot: Snapshot, workload: Workload) -> Applicable:
+    """Select those of `policies`, which are about the image, that apply in `workload`'s place.
 
     A policy that did not compile applies to its scope and fails there (design, rule 12). Where the labels of the namespace
     are not known, a policy that asks for them applies and fails as undecided (rules 10 and 12): a look-up that failed must
@@ -43,15 +56,15 @@ def applicable(snapshot: Snapshot, workload: Workload, repository: Repository) -
     """
     judged: list[CompiledPolicy] = []
     failed: list[tuple[CompiledPolicy, Reason]] = []
-    for policy in snapshot.policies:
-        if not policy.scope.about(repository) or not _selected(policy, workload):
+    for policy in policies:
+        if not _selected(policy, workload):
             continue
-        placed = _placed(policy.scope.namespace_selector, workload, snapshot)
-        if placed is False:
+        here = _here(policy.scope.namespace_selector, workload, snapshot)
+        if here is False:
             continue
         if policy.broken:
             failed.append((policy, policy.broken))
-        elif placed is None:
+        elif here is None:
             failed.append((policy, _unknown(workload)))
         else:
             judged.append(policy)
@@ -66,7 +79,7 @@ def _selected(policy: CompiledPolicy, workload: Workload) -> bool:
     return scope.object_selector is None or scope.object_selector.matches(workload.labels)
 
 
-def _placed(selector: Selector | None, workload: Workload, snapshot: Snapshot) -> bool | None:
+def _here(selector: Selector | None, workload: Workload, snapshot: Snapshot) -> bool | None:
     """Whether the namespace is selected; None where that cannot be known."""
     if selector is None or not selector.expressions:
         return True

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from cachetools import LRUCache
 
 from controller.admission.subject import Subject
-from controller.compile.compiled import Snapshot
+from controller.compile.compiled import CompiledPolicy, Snapshot
 from controller.decision import decide as decision
-from controller.decision.applicable import Applicable, applicable
+from controller.decision.applicable import Applicable, about, placed
 from controller.decision.findings import Findings, Piece
 from controller.decision.report import Named, Report
 from controller.errors import Code, Invalid, Refused, Undecided
@@ -61,7 +61,9 @@ class Gate:
         self._clock = clock
         self._lookups = Lookups(settings, clock)
         self._judging = Judging(settings, clock)
-        self._references: LRUCache[str, Reference] = LRUCache(settings.cache.entries)
+        self._known: LRUCache[tuple[int, str], tuple[Reference, tuple[CompiledPolicy, ...]]] = LRUCache(
+            settings.cache.entries
+        )
         self._reports: LRUCache[Hashable, Report] = LRUCache(settings.cache.entries)
 
     async def judge(
@@ -95,24 +97,27 @@ class Gate:
 
     async def _pin(self, subject: Subject, source: Source, deadline: float) -> Digest | None:
         try:
-            return (await self._lookups.resolve(source, self._reference(subject.image), deadline)).digest
+            return (await self._lookups.resolve(source, Reference.parse(subject.image), deadline)).digest
         except (Invalid, Refused, Undecided):
             return None
 
-    def _reference(self, image: str) -> Reference:
-        reference = self._references.get(image)
-        if reference is None:
-            reference = self._references[image] = Reference.parse(image)
-        return reference
+    def _about(self, image: str, snapshot: Snapshot) -> tuple[Reference, tuple[CompiledPolicy, ...]]:
+        """The image's reference and the policies about it, wherever it is to run; worked out once for a snapshot."""
+        key = (snapshot.number, image)
+        known = self._known.get(key)
+        if known is None:
+            reference = Reference.parse(image)
+            known = self._known[key] = (reference, about(snapshot, reference.repository))
+        return known
 
     def _plan(self, subject: Subject, snapshot: Snapshot, source: Source) -> _Plan | Report:
         """Images and policies: what is judged by what, or the report where nothing needs to be asked."""
         named = Named(subject.image, subject.pointer, subject.container)
         try:
-            reference = self._reference(subject.image)
+            reference, candidates = self._about(subject.image, snapshot)
         except Invalid as error:
             return decision.invalid(named, error.reason)
-        policies = applicable(snapshot, subject.workload, reference.repository)
+        policies = placed(candidates, snapshot, subject.workload)
         if not policies.judged:
             return decision.without_evidence(named, reference, policies, self._settings.unmatched_images)
         memo = (subject.image, source.scope, snapshot.number, policies.key)
