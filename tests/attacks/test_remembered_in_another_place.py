@@ -1,4 +1,4 @@
-"""A verdict remembered for one namespace must not serve in another in which other policies apply or fail (rows 16 and 33)."""
+"""A verdict remembered for one namespace never serves in another, where other policies apply or fail (rows 16 and 33)."""
 
 from controller.admission.subject import Workload
 from controller.decision.report import Verdict
