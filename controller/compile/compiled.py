@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from controller.errors import Reason
 from controller.evidence import Judge
@@ -60,10 +61,11 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A judge and the role it speaks for."""
+    """A judge, the role it speaks for, and the kinds of evidence it can use."""
 
     judge: Judge
     role: str = ""
+    uses: frozenset[Want] = frozenset({Want.SIGNATURES, Want.ATTESTATIONS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,9 @@ class Revoked:
         return bool(self.digests or self.signers)
 
 
+_ABOUT_SIGNATURES: Final = frozenset({Want.SIGNATURES, Want.SIMPLE_SIGNING})
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledPolicy:
     """A policy ready to judge.
@@ -153,11 +158,13 @@ class CompiledPolicy:
     @property
     def wants(self) -> frozenset[Want]:
         """What evidence the requirements can use; nothing else is fetched for this policy."""
-        return frozenset(
-            Want.SIGNATURES if isinstance(requirement.rule, Signature) else Want.ATTESTATIONS
-            for requirement in self.requirements
-            if isinstance(requirement.rule, (Signature, Attestation))
-        )
+        wants: set[Want] = set()
+        for requirement in self.requirements:
+            rule = requirement.rule
+            if isinstance(rule, (Signature, Attestation)):
+                used = frozenset(want for index in rule.of for want in self.authorities[index].uses)
+                wants |= used & (_ABOUT_SIGNATURES if isinstance(rule, Signature) else {Want.ATTESTATIONS})
+        return frozenset(wants)
 
     @property
     def is_cluster(self) -> bool:

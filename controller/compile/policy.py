@@ -15,8 +15,11 @@ from controller.policy.problems import Problem, Problems
 from controller.policy.store import Document
 from controller.policy.words import OnUnavailable, TransparencyLog
 from controller.reference import Digest, ImagePattern
+from controller.registry.discovery import Want
 from controller.settings import Limits
 from controller.verify.keyed import KeyedAuthority
+from controller.verify.keyring import KeyRing
+from controller.verify.openpgp import OpenPgpAuthority
 
 
 def compile_one(document: Document, limits: Limits) -> CompiledPolicy:
@@ -95,6 +98,8 @@ def _authorities(spec: Spec, found: Problems, limits: Limits) -> tuple[Authority
 
 
 def _authority(written: authorities.Authority, field: str, found: Problems, limits: Limits) -> Authority | None:
+    if written.openpgp:
+        return _openpgp(written, written.openpgp.keyring, f"{field}.openpgp.keyring", found, limits)
     named: list[NamedKey] = []
     for index, key in enumerate(written.keys or ()):
         where = f"{field}.keys[{index}]"
@@ -109,3 +114,17 @@ def _authority(written: authorities.Authority, field: str, found: Problems, limi
     log_required = written.transparency_log is TransparencyLog.REQUIRED
     judge = KeyedAuthority(written.name, named, log_required=log_required, limits=limits)
     return Authority(judge, written.role or "")
+
+
+def _openpgp(
+    written: authorities.Authority, keyring: authorities.Keyring, field: str, found: Problems, limits: Limits
+) -> Authority | None:
+    if keyring.armored is None:
+        return None  # a reference: refused as not supported yet
+    rings: list[KeyRing] = []
+    with found.at(f"{field}.armored"):
+        rings.append(KeyRing.parse(keyring.armored.encode(), f"{field}.armored", limits))
+    if not rings:
+        return None
+    judge = OpenPgpAuthority(written.name, rings[0], limits)
+    return Authority(judge, written.role or "", frozenset({Want.SIMPLE_SIGNING}))

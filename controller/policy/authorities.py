@@ -107,8 +107,8 @@ class Keyring(Part):
     """OpenPGP public keys: exactly one of `armored`, `secretKeyRef` and `configMapKeyRef`."""
 
     armored: PemBundle | None = Field(default=None, description="The ASCII-armored key ring, written here.")
-    secret_key_ref: DataRef | None = Field(default=None, description="The key ring in a Secret.")
-    config_map_key_ref: DataRef | None = Field(default=None, description="The key ring in a ConfigMap.")
+    secret_key_ref: Annotated[DataRef | None, LATER] = Field(default=None, description="The key ring in a Secret.")
+    config_map_key_ref: Annotated[DataRef | None, LATER] = Field(default=None, description="The key ring in a ConfigMap.")
 
 
 class OpenPgp(Part):
@@ -127,7 +127,7 @@ class Authority(Part):
     )
     keyless: Annotated[Keyless | None, LATER] = Field(default=None, description="Keyless identities.")
     x509: Annotated[X509 | None, LATER] = Field(default=None, description="Certificates under given anchors.")
-    openpgp: Annotated[OpenPgp | None, LATER] = Field(default=None, description="OpenPGP keys.")
+    openpgp: OpenPgp | None = Field(default=None, description="OpenPGP keys: they sign images, never attestations.")
     trust_root: Annotated[ObjectName | None, LATER] = Field(
         default=None,
         description="For keys and x509: whose log entries and timestamps are believed. Without it they are ignored.",

@@ -154,6 +154,8 @@ def _authority(authority: Authority, index: int) -> Iterator[Problem]:
     yield from _unique(f"{field}.keys", authority.keys or ())
     if authority.trust_root and not (authority.keys or authority.x509):
         yield Problem(f"{field}.trustRoot", "belongs to keys and x509; keyless names its own")
+    if authority.transparency_log and authority.openpgp:
+        yield Problem(f"{field}.transparencyLog", "belongs to keys, keyless and x509: no log holds OpenPGP signatures")
     for inner, where in _all_parts(authority, field):
         match inner:
             case PemSource():
@@ -203,12 +205,20 @@ def _of_rules(spec: Spec, item: Requirement, field: str) -> Iterator[Problem]:
         if part is None and len(names) != 1:
             expected = "one or more of " + ", ".join(names[:8]) if names else "spec.authorities to name them first"
             yield Problem(f"{where}.of", "may be left out only with one authority", expected=expected)
+        if part and where.rpartition(".")[2] != "signature":
+            yield from _proves_nothing(spec, part, where)
         for number, name in enumerate(part or ()):
             if name not in names:
                 expected = ", ".join(names[:8]) or "an authority of this policy"
                 yield Problem(f"{where}.of[{number}]", "names no authority", expected=expected, found=name)
             elif name in (part or ())[:number]:
                 yield Problem(f"{where}.of[{number}]", "stands twice", found=name)
+
+
+def _proves_nothing(spec: Spec, of: Sequence[str], field: str) -> Iterator[Problem]:
+    for number, name in enumerate(of):
+        if any(authority.name == name and authority.openpgp for authority in spec.authorities):
+            yield Problem(f"{field}.of[{number}]", "an OpenPGP signature carries no attestation", found=name)
 
 
 def _parts_with_of(item: Requirement, field: str) -> Iterator[tuple[tuple[str, ...] | None, str]]:

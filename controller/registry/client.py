@@ -13,8 +13,9 @@ from controller.registry.calls import Answer, Call
 from controller.registry.credentials import Anonymous, Credentials
 from controller.registry.endpoints import Endpoint
 from controller.registry.listing import fallback_tag, next_page
+from controller.registry.lookaside import Lookaside, SignatureExtension
 from controller.registry.manifests import over_limit, read_listing, read_manifest
-from controller.registry.source import Descriptor, Manifest
+from controller.registry.source import Descriptor, Manifest, SignatureStore
 from controller.registry.statuses import undecided
 from controller.registry.transport import RegistryTransport
 
@@ -67,6 +68,22 @@ class RegistryClient:
     async def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
         """As `Source.referrers`."""
         return await self._first(repository, lambda endpoint: self._referrers(endpoint, repository, digest)) or ()
+
+    def signature_stores(self, repository: Repository) -> tuple[SignatureStore, ...]:
+        """As `Source.signature_stores`: the lookaside servers that settings name, else the registry's own extension.
+
+        Mirrors are not asked: they mirror images, not signatures.
+        """
+        transport, limits = self._transport, self._limits
+        servers = transport.endpoints.lookasides(repository.registry)
+        if servers:
+            return tuple(Lookaside(transport.fetch, server, repository, limits) for server in servers)
+        own = transport.endpoints.of(repository.registry)[-1]
+
+        async def ask(url: URL, what: str, limit: tuple[str, int]) -> Answer:
+            return await self._ask(own, repository, url, what, limit)
+
+        return (SignatureExtension(transport.fetch, ask, own, repository, limits),)
 
     async def _first(self, repository: Repository, ask: Callable[[Endpoint], Awaitable[T]]) -> T:
         """What the first mirror that has something says, else what the registry itself says.
@@ -169,13 +186,13 @@ class RegistryClient:
         self,
         endpoint: Endpoint,
         repository: Repository,
-        path: str,
+        path: str | URL,
         what: str,
         limit: tuple[str, int],
         *,
         accept: str = "*/*",
     ) -> Answer:
-        url = _url(endpoint, repository, path)
+        url = _url(endpoint, repository, path) if isinstance(path, str) else path
         authenticator = self._transport.authenticator
         credential = await self._credentials.find(Repository(endpoint.name, repository.path))
         sent = await authenticator.prepare(endpoint, repository, credential)

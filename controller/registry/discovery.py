@@ -1,8 +1,8 @@
 """Which evidence a repository holds about a digest: found, bounded, not judged.
 
-Three places are looked at, all at once: the cosign tags `sha256-<hex>.sig` and `.att`, and the referrers. What is wrong in
-one place is a `Gap` there and changes nothing elsewhere. A place that holds too much is refused as a whole: which part of
-ten thousand signatures would be read is nothing an answer may depend on.
+Every place is looked at, all at once: the cosign tags `sha256-<hex>.sig` and `.att`, the referrers, and for OpenPGP the
+stores beside the registry. What is wrong in one place is a `Gap` there and changes nothing elsewhere. A place that holds too
+much is refused as a whole: which part of ten thousand signatures would be read is nothing an answer may depend on.
 
 Annotations that tell what a bundle holds (`dev.sigstore.bundle.predicateType`) are written by whoever pushed it, so nothing
 is left out for their sake; only the media types of manifest and layer choose.
@@ -20,7 +20,7 @@ from controller.evidence import Origin
 from controller.reference import Digest, Repository
 from controller.registry import lookup, mediatypes
 from controller.registry.manifests import over_limit
-from controller.registry.source import Descriptor, Manifest, Source
+from controller.registry.source import Descriptor, Manifest, SignatureStore, Source
 from controller.settings import KIB, Limits
 
 
@@ -29,6 +29,7 @@ class Want(StrEnum):
 
     SIGNATURES = "signatures"
     ATTESTATIONS = "attestations"
+    SIMPLE_SIGNING = "OpenPGP signatures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Budget(Protocol):
         """Give back what `reserve` returned."""
 
 
-_BOTH: Final = frozenset(Want)
+_BOTH: Final = frozenset({Want.SIGNATURES, Want.ATTESTATIONS})
 _SIGNATURES: Final = frozenset({Want.SIGNATURES})
 _ATTESTATIONS: Final = frozenset({Want.ATTESTATIONS})
 
@@ -151,7 +152,7 @@ class _Piece:
     annotations: Mapping[str, str]
 
 
-_Found = list[_Piece | Gap]
+_Found = list[_Piece | Attachment | Gap]
 
 
 class _Search:
@@ -182,8 +183,10 @@ class _Search:
             if Want.ATTESTATIONS in self._wants:
                 bound = ("limits.attestationsPerImage", limits.attestations_per_image)
                 yield self._tag(repository, "att", mediatypes.DSSE, bound)
-        if self._wants:
+        if self._wants & _BOTH:
             yield self._referrers(repository)
+        if Want.SIMPLE_SIGNING in self._wants:
+            yield from (self._stored(repository, store) for store in self._source.signature_stores(repository))
 
     async def _tag(self, repository: Repository, suffix: str, media_type: str, bound: tuple[str, int]) -> _Found:
         place = f"tag {self._digest.algorithm}-{self._digest.hex[:12]}….{suffix}"
@@ -197,6 +200,18 @@ class _Search:
         except SigwardError as error:
             return [_gap(f"{repository} {place}", error)]
         return [self._piece(repository, manifest, layer, f"{place}, layer {number}") for number, layer in layers]
+
+    async def _stored(self, repository: Repository, store: SignatureStore) -> _Found:
+        """Signatures that are kept outside the registry's content: by digest, without any manifest that names them."""
+        found: list[_Piece | Attachment | Gap] = []
+        try:
+            for stored in await store.signatures(self._digest):
+                self._count(len(stored.content))
+                origin = Origin(repository, self._digest, f"{store.name}, {stored.place}")
+                found.append(Attachment(origin, mediatypes.OPENPGP_MESSAGE, "", {}, stored.content))
+        except SigwardError as error:
+            return [_gap(store.name, error)]
+        return found
 
     async def _referrers(self, repository: Repository) -> _Found:
         place = f"referrers of {self._digest.short}"
@@ -291,7 +306,7 @@ class _Search:
         for key, layer in self._large.items():
             self._start(key, layer)
 
-    async def collect(self, found: Sequence[_Piece | Gap]) -> Discovery:
+    async def collect(self, found: _Found) -> Discovery:
         """Wait for every blob."""
         await asyncio.gather(*self._blobs.values(), return_exceptions=True)
         attachments: list[Attachment] = []
@@ -299,6 +314,9 @@ class _Search:
         for entry in found:
             if isinstance(entry, Gap):
                 gaps.append(entry)
+                continue
+            if isinstance(entry, Attachment):
+                attachments.append(entry)
                 continue
             try:
                 payload = self._blobs[entry.origin.repository, entry.layer.digest].result()

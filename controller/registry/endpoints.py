@@ -54,14 +54,20 @@ class Endpoints:
             name: tuple(registry_name(mirror, f"registries.{name}.mirrors") for mirror in own.mirrors)
             for name, own in self._settings.items()
         }
+        self._lookasides = {name: tuple(map(self._lookaside, own.lookaside)) for name, own in self._settings.items()}
+        self._lookaside_hosts = frozenset(server.name for servers in self._lookasides.values() for server in servers)
 
     def of(self, name: str) -> tuple[Endpoint, ...]:
         """The hosts to ask for the registry `name`, in order: its mirrors, then itself."""
         return tuple(self._endpoint(host) for host in (*self._mirrors.get(name, ()), name))
 
+    def lookasides(self, name: str) -> tuple[Endpoint, ...]:
+        """The web servers that hold OpenPGP signatures of the registry `name`; each `url` is the server's base."""
+        return self._lookasides.get(name, ())
+
     def allows_private(self, name: str) -> bool:
-        """Whether settings let the host `name` have a private address."""
-        return self._settings.get(name, _PLAIN).private_address
+        """Whether settings let the host `name` have a private address: they say so, or name it as a lookaside server."""
+        return self._settings.get(name, _PLAIN).private_address or name in self._lookaside_hosts
 
     def settings(self, name: str) -> RegistrySettings:
         """What settings say of the host `name`."""
@@ -77,6 +83,13 @@ class Endpoints:
         scheme = "http" if own.insecure else "https"
         url = URL(f"{scheme}://{_WIRE_HOSTS.get(name, name)}/")
         return Endpoint(name, url, own, self.tls(name))
+
+    def _lookaside(self, base: str) -> Endpoint:
+        url = URL(base)
+        name = name_of(url)
+        own = self.settings(name)
+        insecure = url.scheme == "http" or own.insecure  # written as http: said as plainly as `insecure` says it
+        return Endpoint(name, url, own.model_copy(update={"insecure": insecure}), self.tls(name))
 
 
 def registry_name(text: str, field: str) -> str:

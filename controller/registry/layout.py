@@ -17,7 +17,7 @@ from controller.reference import Digest, Reference, Repository
 from controller.registry import mediatypes
 from controller.registry.listing import fallback_tag
 from controller.registry.manifests import over_limit, read_listing, read_manifest
-from controller.registry.source import Descriptor, Manifest
+from controller.registry.source import Descriptor, Manifest, SignatureStore
 from controller.settings import Limits
 
 REF_NAME: Final = "org.opencontainers.image.ref.name"
@@ -71,6 +71,11 @@ class LayoutSource:
     async def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
         """As `Source.referrers`: what the fallback tag lists, and every entry of index.json that has this subject."""
         return await asyncio.to_thread(self._referrers, repository, digest)
+
+    def signature_stores(self, repository: Repository) -> tuple[SignatureStore, ...]:
+        """As `Source.signature_stores`: a layout has no place for them."""
+        del repository
+        return ()
 
     def _manifest(self, repository: Repository, name: Digest | str) -> Manifest | None:
         if isinstance(name, Digest):

@@ -41,6 +41,30 @@ class Manifest:
     annotations: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredSignature:
+    """An OpenPGP signature as it was stored: opaque bytes, and where they stood, for people."""
+
+    place: str
+    content: bytes
+
+
+class SignatureStore(Protocol):
+    """One place beside a registry where signatures of its images are kept."""
+
+    @property
+    def name(self) -> str:
+        """Which place, for people: `lookaside server sigs.example.com`."""
+
+    async def signatures(self, digest: Digest) -> tuple[StoredSignature, ...]:
+        """All signatures of an image; none is the place's word that there are none.
+
+        Raises:
+            Refused: `LimitExceeded`, `Malformed`, `Ambiguous`.
+            Undecided: The place did not answer, or did not let us ask.
+        """
+
+
 class Source(Protocol):
     """Answers questions about repositories. Every method raises `Undecided` when the answer is not to be had now."""
 
@@ -80,3 +104,6 @@ class Source(Protocol):
             Refused: `LimitExceeded` (pages, entries, bytes), `Malformed`, `Ambiguous`.
             Undecided: As `resolve`.
         """
+
+    def signature_stores(self, repository: Repository) -> tuple[SignatureStore, ...]:
+        """Where OpenPGP signatures of the repository's images are kept; asks nobody."""

@@ -46,7 +46,11 @@ async def _refusal(registry: FaultyRegistry, reference: Reference) -> Refused:
 async def _discover(registry: FaultyRegistry, image: Image, digest: Digest | None = None) -> Discovery:
     async with transport(registry) as connections:
         return await discover(
-            RegistryClient(connections), [image.repository], digest or image.digest, frozenset(Want), QUICK
+            RegistryClient(connections),
+            [image.repository],
+            digest or image.digest,
+            frozenset({Want.SIGNATURES, Want.ATTESTATIONS}),
+            QUICK,
         )
 
 

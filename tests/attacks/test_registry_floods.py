@@ -50,7 +50,13 @@ async def _discover(registry: FaultyRegistry, limits: Limits = QUICK) -> tuple[D
     image = ImageBuilder(registry).image("shop/web", "1.4")
     registry.requests.clear()
     async with transport(registry, limits=limits) as connections:
-        found = await discover(RegistryClient(connections), [image.repository], image.digest, frozenset(Want), limits)
+        found = await discover(
+            RegistryClient(connections),
+            [image.repository],
+            image.digest,
+            frozenset({Want.SIGNATURES, Want.ATTESTATIONS}),
+            limits,
+        )
     return found, len(registry.requests)
 
 
@@ -188,7 +194,12 @@ async def test_large_payloads_wait_for_one_reservation_that_is_given_back() -> N
         budget = _Budget()
         async with transport(registry) as connections:
             found = await discover(
-                RegistryClient(connections), [image.repository], image.digest, frozenset(Want), QUICK, budget
+                RegistryClient(connections),
+                [image.repository],
+                image.digest,
+                frozenset({Want.SIGNATURES, Want.ATTESTATIONS}),
+                QUICK,
+                budget,
             )
         assert len(found.attachments) == 5
         assert (budget.calls, budget.most, budget.held) == (1, 400_000, 0)
@@ -212,7 +223,9 @@ async def test_a_lookup_that_is_given_up_gives_its_reservation_back() -> None:
         async with transport(registry) as connections:
             client = RegistryClient(connections)
             lookup = asyncio.ensure_future(
-                discover(client, [image.repository], image.digest, frozenset(Want), QUICK, budget)
+                discover(
+                    client, [image.repository], image.digest, frozenset({Want.SIGNATURES, Want.ATTESTATIONS}), QUICK, budget
+                )
             )
             await asked.wait()
             lookup.cancel()

@@ -42,7 +42,9 @@ async def ask(client: RegistryClient, host: str, case: str) -> list[tuple[str, s
             descriptor = Descriptor("application/x", Digest.parse(rest[0]), int(rest[1]))
             await client.blob(repository, descriptor, limit=LIMITS.signature_bytes)
         else:
-            found = await discover(client, [repository], Digest.parse(rest[0]), frozenset(Want), LIMITS)
+            found = await discover(
+                client, [repository], Digest.parse(rest[0]), frozenset({Want.SIGNATURES, Want.ATTESTATIONS}), LIMITS
+            )
             return [(gap.reason.code, str(gap.reason)) for gap in found.gaps]
     except SigwardError as error:
         return [(error.reason.code, str(error.reason))]

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 from typing import Any, Final
 
-from pysequoia import Cert, Profile, SignatureMode, Tsk, sign
+from pysequoia import ArmorKind, Cert, Profile, SignatureMode, Tsk, armor, sign
 
 from controller.evidence import Evidence
 from controller.reference import Digest
@@ -44,6 +44,11 @@ def revoked(signer: Tsk) -> bytes:
 def ring(*keys: Tsk | bytes) -> bytes:
     """A binary key ring."""
     return b"".join(entry if isinstance(entry, bytes) else bytes(entry.extract_certificate()) for entry in keys)
+
+
+def armored(*keys: Tsk | bytes) -> str:
+    """The same as a policy writes it, one block for each key."""
+    return "".join(armor(ring(entry), ArmorKind.PublicKey) for entry in keys)
 
 
 def authority(*keys: Tsk | bytes, name: str = "vendor", limits: Limits = LIMITS) -> OpenPgpAuthority:

@@ -1,5 +1,6 @@
 """Policies as people write them, and the verdict they give on evidence without a registry: real keys, real judges."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from tests.fakes.keys import signing_key
 
 LIMITS: Final = Limits()
 IMAGE_NAME: Final = "registry.example.com/shop/web"
+NOW: Final = time.time()
 POD: Final = Workload(namespace="shop", kind="Pod", name="web")
 
 
@@ -76,7 +78,7 @@ def _answer(judge: Judge, evidence: Evidence, digest: Digest) -> Answer:
     key = (judge.fingerprint, evidence.id, digest)
     if key not in _answers:
         try:
-            _answers[key] = judge.judge(evidence, digest, 0.0)
+            _answers[key] = judge.judge(evidence, digest, NOW)
         except (Refused, Undecided) as error:
             _answers[key] = error
     return _answers[key]
@@ -101,8 +103,9 @@ def verdict(
     current = snapshot(*([documents] if isinstance(documents, Document) else documents))
     policies = applied(current, image, workload)
     pieces = tuple(piece(each, current.policies, digest) for each in evidence)
-    findings = Findings(digest, tuple(children), pieces, tuple(gaps), tuple(unreadable))
-    return decide(Named(image, "/spec/containers/0/image", "web"), Reference.parse(image), policies, findings, unmatched)
+    reference = Reference.parse(image)
+    findings = Findings(digest, tuple(children), pieces, tuple(gaps), tuple(unreadable), reference=reference)
+    return decide(Named(image, "/spec/containers/0/image", "web"), reference, policies, findings, unmatched)
 
 
 def reason_codes(report: Report) -> set[Code]:

@@ -20,7 +20,7 @@ from tests.fakes.keys import signing_key
 _KEYS = [signing_key(f"key-{number}") for number in range(3)]
 _SIGNATURES = frozenset({Want.SIGNATURES})
 _ATTESTATIONS = frozenset({Want.ATTESTATIONS})
-_BOTH = frozenset(Want)
+_BOTH = frozenset({Want.SIGNATURES, Want.ATTESTATIONS})
 
 
 async def _cold(registry: EmbeddedRegistry, image: Image, wants: frozenset[Want] = _SIGNATURES) -> Discovery:

@@ -8,9 +8,12 @@ import time
 import pytest
 from pysequoia import Tsk
 
+from controller.compile import compile_one
+from controller.decision.report import Verdict
 from controller.errors import Code, Invalid, Refused
 from controller.evidence import Claim, Evidence, Format, Verified
 from controller.reference import Digest, Reference
+from controller.registry.discovery import Want
 from controller.settings import Limits
 from controller.verify.keyring import KeyRing
 from controller.verify.openpgp import OpenPgpAuthority
@@ -19,6 +22,7 @@ from tests.fakes import keys
 from tests.fakes.evidence import IMAGE, LIMITS, OTHER
 from tests.fakes.openpgp import (
     NAME,
+    armored,
     authority,
     claim,
     compressed,
@@ -30,6 +34,8 @@ from tests.fakes.openpgp import (
     signature,
     signed,
 )
+from tests.fakes.policies import authority as key_authority
+from tests.fakes.policies import policy, reason_codes, spec, verdict
 
 DAY = 86400
 NOW = time.time()
@@ -239,3 +245,46 @@ class TestKeyRing:
 
 def _fresh() -> Tsk:
     return key("release")
+
+
+class TestPolicy:
+    def written(self, **fields: object) -> dict[str, object]:
+        return {"name": "vendor", "openpgp": {"keyring": {"armored": armored(key())}}, **fields}
+
+    @pytest.mark.parametrize("kind", ["attestation", "sbom"])
+    def test_a_requirement_that_it_can_never_meet_is_invalid(self, kind: str) -> None:
+        rule = {"of": ["vendor"], **({"predicateType": "vuln"} if kind == "attestation" else {})}
+        error = refused(spec(self.written(), require=[{"name": "a", kind: rule}]))
+        assert (error.field, error.reason.code) == (f"spec.require[0].{kind}.of[0]", Code.INVALID_POLICY)
+
+    def test_no_log_holds_its_signatures(self) -> None:
+        error = refused(spec(self.written(transparencyLog="Required")))
+        assert (error.field, error.reason.code) == ("spec.authorities[0].transparencyLog", Code.INVALID_POLICY)
+
+    def test_a_bad_key_ring_is_named(self) -> None:
+        error = refused(spec({"name": "vendor", "openpgp": {"keyring": {"armored": "x"}}}))
+        assert (error.field, error.reason.code) == ("spec.authorities[0].openpgp.keyring.armored", Code.INVALID_KEY)
+
+    def test_only_what_it_can_use_is_fetched(self) -> None:
+        one = compile_one(policy(spec(self.written())), LIMITS)
+        assert one.wants == {Want.SIMPLE_SIGNING}
+        signature = {"name": "a", "signature": {"of": ["vendor", "release"]}}
+        two = compile_one(policy(spec(self.written(), key_authority(), require=[signature])), LIMITS)
+        assert two.wants == {Want.SIMPLE_SIGNING, Want.SIGNATURES}
+        bill = {"name": "b", "sbom": {"of": ["release"]}}
+        both = compile_one(policy(spec(self.written(), key_authority(), require=[bill])), LIMITS)
+        assert both.wants == {Want.ATTESTATIONS}
+
+    def test_without_the_library_the_policy_is_broken_and_refuses(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        written = spec(self.written())
+        monkeypatch.setitem(sys.modules, "pysequoia", None)
+        assert refused(written).reason.code is Code.NOT_INSTALLED
+        report = verdict(policy(written), signature(key()))
+        assert report.verdict is Verdict.DENY
+        assert reason_codes(report) == {Code.NOT_INSTALLED}
+
+
+def refused(written: dict[str, object]) -> Invalid:
+    with pytest.raises(Invalid) as caught:
+        compile_one(policy(written), LIMITS)
+    return caught.value

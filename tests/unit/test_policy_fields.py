@@ -15,9 +15,10 @@ from controller.errors import Code, Reason
 from controller.evidence import Evidence
 from controller.policy.predicate_types import SPDX
 from controller.registry.discovery import Gap
+from tests.fakes import openpgp
 from tests.fakes.evidence import IMAGE, OTHER, attestation, signature, statement
 from tests.fakes.keys import signing_key
-from tests.fakes.policies import authority, key, namespace, policy, reason_codes, spec, verdict, without
+from tests.fakes.policies import IMAGE_NAME, authority, key, namespace, policy, reason_codes, spec, verdict, without
 from tests.unit.policies_written import JUDGED
 
 SLSA = "https://slsa.dev/provenance/v1"
@@ -210,6 +211,13 @@ CASES: dict[str, Case] = {
         ("Deny", "Allow"),
         "WrongKey",
     ),
+    "authorities.openpgp.keyring.armored": Case(
+        spec({"name": "vendor", "openpgp": {"keyring": {"armored": openpgp.armored(openpgp.key("old"))}}}),
+        spec({"name": "vendor", "openpgp": {"keyring": {"armored": openpgp.armored(openpgp.key())}}}),
+        ("Deny", "Allow"),
+        "WrongKey",
+        (openpgp.signature(openpgp.key(), name=f"{IMAGE_NAME}:latest"),),
+    ),
     "authorities.transparencyLog": Case(
         spec(), spec(authority(transparencyLog="Required")), ("Allow", "Deny"), "LogRequired"
     ),
@@ -325,6 +333,8 @@ CASES: dict[str, Case] = {
 
 NOT_JUDGED = {
     "authorities.keys.name": "names a key for people",
+    "authorities.openpgp": "is judged through its fields",
+    "authorities.openpgp.keyring": "is judged through its fields",
     "require.name": "names the requirement for people",
     "require.unsafeAllowUnsigned.reason": "is shown in the warning",
     "match": "is judged through its fields",

@@ -48,7 +48,14 @@ LATER = [
         ),
         "spec.authorities[0].x509",
     ),
-    (spec({"name": "vendor", "openpgp": {"keyring": {"armored": "x"}}}), "spec.authorities[0].openpgp"),
+    (
+        spec({"name": "vendor", "openpgp": {"keyring": {"secretKeyRef": {"namespace": "sec", "name": "a", "key": "b"}}}}),
+        "spec.authorities[0].openpgp.keyring.secretKeyRef",
+    ),
+    (
+        spec({"name": "vendor", "openpgp": {"keyring": {"configMapKeyRef": {"namespace": "sec", "name": "a", "key": "b"}}}}),
+        "spec.authorities[0].openpgp.keyring.configMapKeyRef",
+    ),
     (
         with_require({"name": "a", "attestation": {"predicateType": "vuln", "of": ["ci"], "maxAge": "720h"}}),
         "spec.require[0].attestation.maxAge",
