@@ -6,7 +6,7 @@ Nothing here is global: the app makes one `Telemetry` and passes it on, a test m
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
@@ -35,6 +35,8 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self._counters: dict[tuple[object, ...], Counter] = {}
+        self._durations: dict[str, Histogram] = {}
         ProcessCollector(registry=registry)
         Info("sigward_build", "The running version.", registry=registry).info({"version": __version__})
         self.admissions = Counter(
@@ -81,6 +83,24 @@ class Telemetry:
             "sigward_certificate_expiry_timestamp_seconds", "When the serving certificate expires.", registry=registry
         )
         self.ready = Gauge("sigward_ready", "1 while the process says that it is ready.", registry=registry)
+
+    def admitted(self, path: str, verdict: str, seconds: float, images: Iterable[str]) -> None:
+        """Count one answer on `path` and the verdict of each of its images."""
+        self._count(self.admissions, path, verdict).inc()
+        for image in images:
+            self._count(self.images, image).inc()
+        observed = self._durations.get(path)
+        if observed is None:
+            observed = self._durations[path] = self.duration.labels(path)
+        observed.observe(seconds)
+
+    def _count(self, counter: Counter, *labels: str) -> Counter:
+        """The counter under `labels`, found again without the lock that `labels()` takes."""
+        key = (counter, *labels)
+        found = self._counters.get(key)
+        if found is None:
+            found = self._counters[key] = counter.labels(*labels)
+        return found
 
     def loaded(self, number: int, fingerprint: str, ready: int, broken: int) -> None:
         """Say which policies are in force: `ready` that judge, `broken` that refuse all they match."""

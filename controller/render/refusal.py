@@ -4,11 +4,12 @@ A refusal must say which image, where it stands, which policy, what was expected
 be a page. Two images are told in full, every further one by name and JSON pointer.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Final
+
+import msgspec
 
 from controller.admission.response import MAX_AUDIT_VALUE, MAX_MESSAGE, MAX_WARNING, MAX_WARNINGS, Answer
 from controller.compile.compiled import Effect
@@ -17,6 +18,7 @@ from controller.render.advice import next_step
 from controller.render.clean import clean, clip, clip_middle
 from controller.render.findings import Finding, findings, refusals
 
+_ENCODER: Final = msgspec.json.Encoder()
 _PARAGRAPH: Final = 400
 """Characters for one image told in full."""
 _IN_FULL: Final = 2
@@ -158,7 +160,7 @@ def _audit(reports: Sequence[Report]) -> dict[str, str]:
     chunks: list[list[str]] = []
     room = 0
     for report in reports:
-        line = json.dumps(_audited(report), separators=(",", ":"), ensure_ascii=False)
+        line = _ENCODER.encode(_audited(report)).decode()
         if len(line) + 1 > room:
             chunks.append([])
             room = MAX_AUDIT_VALUE - 2

@@ -100,6 +100,7 @@ class AdmissionDoor:
         }
         self._bytes = ByteBudget(judging.limits.review_bytes_in_flight)
         self.in_flight = 0
+        telemetry.in_flight.set_function(lambda: self.in_flight)
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
         """Answer one request."""
@@ -112,12 +113,10 @@ class AdmissionDoor:
         total, margin = patience(request.rel_url.raw_query_string, self._limits)
         exchange = _Exchange(path, started, started + total - margin, started + total - margin / 2)
         self.in_flight += 1
-        self._telemetry.in_flight.inc()
         try:
             return await self._answer(request, exchange)
         finally:
             self.in_flight -= 1
-            self._telemetry.in_flight.dec()
 
     async def _answer(self, request: web.BaseRequest, exchange: _Exchange) -> web.Response:
         try:
@@ -206,11 +205,7 @@ class AdmissionDoor:
     def _tell(self, exchange: _Exchange, envelope: Envelope, answer: Answer) -> None:
         seconds = asyncio.get_running_loop().time() - exchange.started
         verdict = _verdict(answer, exchange.reports)
-        door = exchange.path[1:]
-        self._telemetry.admissions.labels(door, verdict).inc()
-        self._telemetry.duration.labels(door).observe(seconds)
-        for report in exchange.reports:
-            self._telemetry.images.labels(report.verdict).inc()
+        self._telemetry.admitted(exchange.path[1:], verdict, seconds, (report.verdict for report in exchange.reports))
         if exchange.path == "/validate":
             self._audit.write(record(envelope, exchange.review, verdict, answer, exchange.reports, seconds))
 
