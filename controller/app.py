@@ -20,6 +20,8 @@ from controller.errors import Code, Invalid
 from controller.pipeline.gate import Gate
 from controller.policy.store import read_directory
 from controller.registry.client import RegistryClient
+from controller.registry.counted import CountedSource
+from controller.registry.credentials import DockerConfigFile
 from controller.registry.transport import RegistryTransport
 from controller.render import refusal
 from controller.server.door import AdmissionDoor, Judging
@@ -80,7 +82,8 @@ class App:
         self.telemetry = Telemetry()
         self._table = ImageTable(settings.image_paths, settings.limits)
         self._transport = RegistryTransport(settings, private_allowed=lambda name: name in self._named_registries)
-        self._gate = Gate(settings, clock)
+        self._credentials = DockerConfigFile(settings.docker_config) if settings.docker_config else None
+        self._gate = Gate(settings, clock, self.telemetry.looked_up)
         self.policies: Watched[Snapshot] = Watched(
             "policies", Files([options.policies]).stamp, self._load, self.telemetry, self._use
         )
@@ -112,7 +115,7 @@ class App:
         await self.policies.refresh()
         judging = Judging(
             gate=self._gate,
-            source=RegistryClient(self._transport),
+            source=CountedSource(RegistryClient(self._transport, self._credentials), self.telemetry),
             snapshot=lambda: self.policies.current,
             table=self._table,
             answer=refusal.answer,

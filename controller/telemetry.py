@@ -94,6 +94,14 @@ class Telemetry:
             observed = self._durations[path] = self.duration.labels(path)
         observed.observe(seconds)
 
+    def looked_up(self, cache: str, result: str) -> None:
+        """Count a lookup in `cache` (`report`, `tag`, `evidence`) that was a `hit`, a `miss` or `stale`."""
+        self._count(self.cache_lookups, cache, result).inc()
+
+    def asked(self, operation: str, outcome: str) -> None:
+        """Count a question to a registry and how it ended."""
+        self._count(self.registry_requests, operation, outcome).inc()
+
     def _count(self, counter: Counter, *labels: str) -> Counter:
         """The counter under `labels`, found again without the lock that `labels()` takes."""
         key = (counter, *labels)

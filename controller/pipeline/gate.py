@@ -21,7 +21,7 @@ from controller.decision.report import Named, Report
 from controller.errors import Code, Invalid, Refused, Undecided
 from controller.evidence import Judge
 from controller.pipeline.judging import Judging, NeedsPayload
-from controller.pipeline.lookups import Collected, Lookups, Resolved
+from controller.pipeline.lookups import Collected, LookedUp, Lookups, Resolved
 from controller.reference import Digest, Reference
 from controller.registry.discovery import Want
 from controller.registry.source import Source
@@ -55,11 +55,14 @@ class _Plan:
 class Gate:
     """Judges images by a snapshot of policies and a source of evidence. One per process; its memory serves every door."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        """Judge as `settings` say; `clock` gives POSIX seconds."""
+    def __init__(
+        self, settings: Settings, clock: Callable[[], float] = time.time, looked_up: LookedUp = lambda _cache, _result: None
+    ) -> None:
+        """Judge as `settings` say; `clock` gives POSIX seconds, `looked_up` is told of every look into memory."""
         self._settings = settings
         self._clock = clock
-        self._lookups = Lookups(settings, clock)
+        self._looked_up = looked_up
+        self._lookups = Lookups(settings, clock, looked_up)
         self._judging = Judging(settings, clock)
         self._known: LRUCache[tuple[int, str], tuple[Reference, tuple[CompiledPolicy, ...]]] = LRUCache(
             settings.cache.entries
@@ -126,7 +129,9 @@ class Gate:
     def _recall(self, plan: _Plan) -> Report | None:
         report = self._reports.get(plan.memo)
         if report is None or self._clock() >= report.cached_until:
+            self._looked_up("report", "miss")
             return None
+        self._looked_up("report", "hit")
         return report if report.named == plan.named else replace(report, named=plan.named)
 
     async def _judge_group(
@@ -170,7 +175,9 @@ class Gate:
             except NeedsPayload:
                 self._lookups.forget(source, repository, digest, wants)
             else:
+                self._looked_up("evidence", "hit")
                 return self._settle(plan, resolved, report, source)
+        self._looked_up("evidence", "miss")
         collected = await self._lookups.collect(source, repository, digest, wants, deadline) if wants else Collected()
         report = await self._decide(plan, resolved, collected, deadline)
         if collected.settled:
@@ -212,7 +219,10 @@ class Gate:
             stale = await self._decide(plan, replace(resolved, stale=True), entry.value, deadline)
         except NeedsPayload:
             return report
-        return replace(stale, cached_until=0.0) if stale.passed else report
+        if not stale.passed:
+            return report
+        self._looked_up("evidence", "stale")
+        return replace(stale, cached_until=0.0)
 
     def _settle(self, plan: _Plan, resolved: Resolved, report: Report, source: Source) -> Report:
         """Remember how it went, and how long the same answer may be given without looking again."""

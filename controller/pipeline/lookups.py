@@ -16,6 +16,9 @@ from controller.registry.discovery import Discovery, Gap, Want, discover
 from controller.registry.source import Manifest, Source
 from controller.settings import Settings
 
+LookedUp = Callable[[str, str], None]
+"""Told of each look into a memory: which (`report`, `tag`, `evidence`), and `hit`, `miss` or `stale`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
@@ -53,10 +56,13 @@ class Collected:
 class Lookups:
     """The registry's answers for every door of one process."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: Settings, clock: Callable[[], float], looked_up: LookedUp = lambda _cache, _result: None
+    ) -> None:
         """Keep answers as `settings` say, aged by `clock` (POSIX seconds)."""
         self._settings = settings
         self._clock = clock
+        self._looked_up = looked_up
         cache, limits = settings.cache, settings.limits
         self._tags: Memory[Hashable, Resolved] = Memory(cache.entries, cache.entries * 1024)
         self._manifests: Memory[Hashable, Resolved] = Memory(cache.entries, cache.entries * 1024)
@@ -79,13 +85,16 @@ class Lookups:
         key = (source.scope, reference.repository, reference.wanted_tag)
         entry = self._tags.get(key)
         if entry and entry.fresh(self._clock(), self._settings.cache.tag_ttl):
+            self._looked_up("tag", "hit")
             return entry.value
+        self._looked_up("tag", "miss")
         try:
             return await self._resolving.join(
                 key, lambda: self._resolve(source, reference, key), deadline, reference.repository.registry
             )
         except Undecided:
             if entry and self._settings.mutate and entry.fresh(self._clock(), self._settings.cache.max_stale):
+                self._looked_up("tag", "stale")
                 return replace(entry.value, stale=True)
             raise
 

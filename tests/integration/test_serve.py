@@ -100,7 +100,7 @@ def test_wrong_input_is_one_clear_line_and_exit_code_2(
     assert main(arguments) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith("sigward serve: ")
+    assert printed.err.startswith("sigward: error: ")
     assert said in printed.err
     assert printed.err.count("\n") == 1
 

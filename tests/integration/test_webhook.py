@@ -1,12 +1,14 @@
 """The whole way: an AdmissionReview over TLS, a running registry, real signatures, a verdict and its reason."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from controller.demo.authentication import Account, TokenAuthentication
 from controller.demo.images import ImageBuilder
 from controller.demo.registry import EmbeddedRegistry
 from controller.demo.signer import Signer, Style
@@ -219,6 +221,33 @@ class TestAudit:
         assert 'sigward_policies{state="ready"} 1.0' in shown
         assert "sigward_admissions_in_flight 0.0" in shown
         assert "sigward_ready 1.0" in shown
+
+
+async def test_metrics_count_what_was_asked_and_what_was_remembered(
+    webhook: Webhook, images: ImageBuilder, signer: Signer
+) -> None:
+    image = images.image("shop/web", "1")
+    signer.sign(image, RELEASE)
+    for _ in range(3):
+        assert (await webhook.validate(review(pod(str(image.reference))))).allowed
+    shown = (await webhook.get("/metrics")).text.splitlines()
+    assert 'sigward_registry_requests_total{operation="resolve",outcome="found"} 1.0' in shown
+    assert 'sigward_registry_requests_total{operation="referrers",outcome="none"} 1.0' in shown
+    assert 'sigward_cache_lookups_total{cache="report",result="miss"} 1.0' in shown
+    assert 'sigward_cache_lookups_total{cache="report",result="hit"} 2.0' in shown
+    assert 'sigward_cache_lookups_total{cache="tag",result="miss"} 1.0' in shown
+    assert 'sigward_cache_lookups_total{cache="evidence",result="miss"} 1.0' in shown
+
+
+async def test_the_controllers_own_credentials_open_a_registry_that_asks(tmp_path: Path) -> None:
+    async with EmbeddedRegistry(authentication=TokenAuthentication(Account("puller", "secret"))) as registry:
+        image = ImageBuilder(registry).image("shop/web", "1")
+        Signer(registry).sign(image, RELEASE)
+        config = tmp_path / "config.json"
+        config.write_text(json.dumps({"auths": {registry.host: {"username": "puller", "password": "secret"}}}))
+        for settings, allowed in ((local(registry.host, docker_config=config), True), (local(registry.host), False)):
+            async with Webhook(tmp_path / str(allowed), {"corp": CORP}, settings) as webhook:
+                assert (await webhook.validate(review(pod(str(image.reference))))).allowed is allowed
 
 
 async def test_many_at_once_all_get_their_own_answer(webhook: Webhook, images: ImageBuilder, signer: Signer) -> None:
