@@ -1,0 +1,101 @@
+"""The tables of fields in docs/policy.md, from the models: `python -m controller.policy.guide` prints them."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from controller.policy.model import Spec
+from controller.policy.part import Later
+
+_PLAIN: Final = {str: "text", int: "number", float: "duration", bool: "true or false", datetime: "time"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One field: its path below `spec` with `[]` after lists, what it holds, its default and what it means."""
+
+    path: str
+    holds: str
+    default: str
+    meaning: str
+    later: bool
+
+
+def rows(model: type[BaseModel] = Spec, path: str = "") -> Iterator[Row]:
+    """Every field below `model`, in the order of the models, without what is inside a field that nothing judges yet."""
+    for name, info in model.model_fields.items():
+        where = f"{path}.{info.alias or name}".lstrip(".")
+        later = any(isinstance(mark, Later) for mark in info.metadata)
+        holds, inner = _holds(info.annotation), _model(info.annotation)
+        yield Row(where, holds, _default(info), info.description or "", later)
+        if inner and not later:
+            yield from rows(inner, where + ("[]" if holds.startswith("list") else ""))
+
+
+def tables() -> str:
+    """The fields as two Markdown tables: those that are judged, and those that are not supported yet."""
+    fields = list(rows())
+    judged = [(f"`{row.path}`", row.holds, row.default, row.meaning) for row in fields if not row.later]
+    later = [(f"`{row.path}`", row.meaning) for row in fields if row.later]
+    first = _table(("field", "holds", "default", "meaning"), judged)
+    second = _table(("field", "meaning"), later)
+    return f"## Fields that are judged\n\n{first}\n## Fields that are not supported yet\n\n{second}"
+
+
+def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in body)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _holds(annotation: Any) -> str:
+    arguments = [argument for argument in get_args(annotation) if argument not in {type(None), Ellipsis}]
+    match get_origin(annotation):
+        case origin if origin in {Union, UnionType}:
+            return " or ".join(map(_holds, arguments))
+        case origin if origin is Annotated:
+            return _holds(arguments[0])
+        case origin if origin is Literal:
+            return ", ".join(map(str, arguments))
+        case origin if origin is tuple:
+            return f"list of {_holds(arguments[0])}"
+        case origin if origin is dict:
+            return f"map of {_holds(arguments[1])}"
+        case _:
+            return _plain(annotation)
+
+
+def _plain(annotation: Any) -> str:
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return ", ".join(str(member.value) for member in annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "object"
+    return _PLAIN[annotation]
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "required"
+    value = info.get_default(call_default_factory=True, validated_data={})
+    if value is None or value is PydanticUndefined or isinstance(value, BaseModel) or value in ((), {}):
+        return ""
+    if isinstance(value, tuple):
+        return ", ".join(str(item.value if isinstance(item, Enum) else item) for item in value)
+    return str(value.value if isinstance(value, Enum) else value).replace("False", "false")
+
+
+def _model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for found in map(_model, get_args(annotation)) if found), None)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(tables())
