@@ -62,8 +62,9 @@ class Timestamp:
     """A timestamp token.
 
     `time` and `accuracy` are POSIX seconds and seconds to either side. `signed` is what the signature is over: the signed
-    attributes in DER. `content` is the encoded TSTInfo and `content_digest` what the attributes say it hashes to.
-    `certificates` are those that came along, DER, in no order that means anything.
+    attributes in DER. `signature_algorithm` is an object identifier, the other algorithms are names. `content` is the
+    encoded TSTInfo and `content_digest` what the attributes say it hashes to. `certificates` are those that came along, DER,
+    in no order that means anything.
     """
 
     time: float
@@ -72,6 +73,7 @@ class Timestamp:
     signer: SignerId
     certificate_hashes: tuple[CertificateHash, ...]
     digest_algorithm: str
+    signature_algorithm: str
     content: bytes
     content_digest: bytes
     signed: bytes
@@ -115,8 +117,8 @@ def _token(content_info: Element, limits: Limits) -> Timestamp:
     reader.end()
     signed_data = explicit.take(der.SEQUENCE).inside()
     explicit.end()
-    signed_data.take(der.INTEGER)
-    signed_data.take(der.SET)  # digest algorithms, only a hint for one-pass readers (RFC 5652 section 5.1)
+    _version(signed_data, 3)  # the content is no plain data (RFC 5652 section 5.1)
+    listed = signed_data.take(der.SET).inside().all(der.SEQUENCE, limit=_ELEMENTS)
     content = _content(signed_data.take(der.SEQUENCE))
     embedded = signed_data.maybe(der.explicit(0))
     signed_data.maybe(der.explicit(1))  # CRLs: revocation is not looked for in what the signature does not cover
@@ -125,7 +127,10 @@ def _token(content_info: Element, limits: Limits) -> Timestamp:
     signer = signers.take(der.SEQUENCE)
     signers.end()  # RFC 3161 section 2.4.2: no signature but the TSA's
     certificates = () if embedded is None else _certificates(embedded, limits)
-    return _assemble(content, signer.inside(), certificates)
+    stamp = _assemble(content, signer.inside(), certificates)
+    if stamp.digest_algorithm not in {_hash_name(one, "digest algorithm") for one in listed}:  # RFC 5652 section 5.1
+        raise _bad("does not list its digest algorithm", stamp.digest_algorithm)
+    return stamp
 
 
 def _content(encapsulated: Element) -> bytes:
@@ -156,11 +161,13 @@ def _certificates(embedded: Element, limits: Limits) -> tuple[bytes, ...]:
 
 
 def _assemble(content: bytes, signer: Reader, certificates: tuple[bytes, ...]) -> Timestamp:
-    signer.take(der.INTEGER)
+    stated = signer.take(der.INTEGER).integer()
     sid = _signer_id(signer.take(der.SEQUENCE, der.implicit(0)))
+    if stated != (3 if sid.key_identifier else 1):  # RFC 5652 section 5.3
+        raise _bad("has signer information of another version", found=str(stated))
     digest_algorithm = _hash_name(signer.take(der.SEQUENCE), "digest algorithm")
     attributes = _attributes(signer.take(der.explicit(0)))
-    signer.take(der.SEQUENCE)  # the signature algorithm follows from the certificate's key and the digest algorithm
+    signature_algorithm = signer.take(der.SEQUENCE).inside().take(der.OBJECT_IDENTIFIER).oid()
     signature = signer.take(der.OCTET_STRING).content
     signer.maybe(der.explicit(1))  # unsigned attributes
     signer.end()
@@ -179,6 +186,7 @@ def _assemble(content: bytes, signer: Reader, certificates: tuple[bytes, ...]) -
         signer=sid,
         certificate_hashes=_certificate_hashes(attributes),
         digest_algorithm=digest_algorithm,
+        signature_algorithm=signature_algorithm,
         content=content,
         content_digest=digest,
         signed=signed,
@@ -245,9 +253,7 @@ def _first_identifier(value: bytes) -> Reader:
 def _info(content: bytes) -> tuple[float, float, Imprint]:
     """TSTInfo (RFC 3161 section 2.4.2). Policy, serial number, nonce and the authority's name are not asked for here."""
     reader = der.read(content, _WHAT).inside()
-    version = reader.take(der.INTEGER).integer()
-    if version != 1:
-        raise _bad("is of another version", "1", str(version))
+    _version(reader, 1)
     reader.take(der.OBJECT_IDENTIFIER)
     imprint = _imprint(reader.take(der.SEQUENCE).inside())
     reader.take(der.INTEGER)
@@ -261,6 +267,12 @@ def _info(content: bytes) -> tuple[float, float, Imprint]:
     if extensions is not None:
         _check_extensions(extensions)
     return time, _accuracy(accuracy.inside()) if accuracy is not None else 0.0, imprint
+
+
+def _version(reader: Reader, expected: int) -> None:
+    found = reader.take(der.INTEGER).integer()
+    if found != expected:
+        raise _bad("is of another version", str(expected), str(found))
 
 
 def _imprint(reader: Reader) -> Imprint:

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Final
 
 from controller.certificates import Certificate
 from controller.errors import Code, Invalid, Refused
@@ -20,6 +21,8 @@ from controller.keys import Message, PublicKey, parse
 from controller.roots import Log, TrustedRoot, keydetails
 from controller.settings import Limits
 from controller.verify import checkpoint, merkle
+
+_REKOR_2: Final = frozenset({("hashedrekord", "0.0.2"), ("dsse", "0.0.2")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,13 @@ def _check_promise(entry: LogEntry, key: PublicKey) -> None:
 
 def _check_proof(entry: LogEntry, proof: InclusionProof, log: Log, key: PublicKey, limits: Limits) -> bool:
     """Check that the proof leads to its root hash, and say whether a checkpoint signs that."""
+    if (entry.kind, entry.version) in _REKOR_2 and entry.index != proof.index:  # Rekor 1 counts across a log's shards
+        raise Refused(
+            Code.LOG_PROOF_INVALID,
+            "the inclusion proof is for another entry",
+            expected=str(entry.index),
+            found=str(proof.index),
+        )
     merkle.check_inclusion(entry.body, proof.index, proof.size, proof.hashes, proof.root_hash)
     if not proof.checkpoint:
         return False

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -19,7 +20,15 @@ from controller.verify import chain, time
 from controller.verify.chain import Path
 from controller.verify.time import Moment, Span
 
-_HASHES = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
+_HASHES: Final = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
+_ECDSA: Final = {"1.2.840.10045.4.3.2": "sha256", "1.2.840.10045.4.3.3": "sha384", "1.2.840.10045.4.3.4": "sha512"}
+_RSA_HASHED: Final = {
+    "1.2.840.113549.1.1.11": "sha256",
+    "1.2.840.113549.1.1.12": "sha384",
+    "1.2.840.113549.1.1.13": "sha512",
+}
+_RSA_PLAIN: Final = "1.2.840.113549.1.1.1"  # RFC 3370 section 3.2: the digest algorithm says which hash
+_ED25519: Final = "1.3.101.112"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,23 +132,19 @@ def _names(stamp: Timestamp, certificate: Certificate) -> bool:
 
 
 def _signed(stamp: Timestamp, certificate: Certificate) -> bool:
-    """Whether the signature is over the signed attributes (RFC 5652 section 5.4).
+    """Whether the signature is over the signed attributes (RFC 5652 section 5.4), in the way it says it was made.
 
-    The digest algorithm of the signer is tried first; some authorities sign with another hash than they digest with.
+    RSASSA-PSS is not accepted: its parameters, which nothing signs, would say how to verify.
     """
-    names = dict.fromkeys((stamp.digest_algorithm, *_HASHES))
-    return any(_verifies(certificate, stamp, _HASHES[name]) for name in names)
-
-
-def _verifies(certificate: Certificate, stamp: Timestamp, algorithm: hashes.HashAlgorithm) -> bool:
-    key = certificate.parsed.public_key()
+    named, key = stamp.signature_algorithm, certificate.parsed.public_key()
+    rsa_hashes = {**_RSA_HASHED, _RSA_PLAIN: stamp.digest_algorithm}
     try:
         match key:
-            case ec.EllipticCurvePublicKey():
-                key.verify(stamp.signature, stamp.signed, ec.ECDSA(algorithm))
-            case rsa.RSAPublicKey():
-                key.verify(stamp.signature, stamp.signed, padding.PKCS1v15(), algorithm)
-            case ed25519.Ed25519PublicKey():
+            case ec.EllipticCurvePublicKey() if named in _ECDSA:
+                key.verify(stamp.signature, stamp.signed, ec.ECDSA(_HASHES[_ECDSA[named]]))
+            case rsa.RSAPublicKey() if named in rsa_hashes:
+                key.verify(stamp.signature, stamp.signed, padding.PKCS1v15(), _HASHES[rsa_hashes[named]])
+            case ed25519.Ed25519PublicKey() if named == _ED25519:
                 key.verify(stamp.signature, stamp.signed)
             case _:
                 return False
