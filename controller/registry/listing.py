@@ -13,6 +13,7 @@ _LINK: Final = re.compile(
     r'\s*<([^<>]{1,8192})>((?:\s*;\s*[a-zA-Z*]{1,20}\s*=\s*(?:"[^"]{0,200}"|[^\s",;]{1,200}))*)\s*(?:,|$)'
 )
 _NEXT: Final = re.compile(r';\s*rel\s*=\s*(?:"next"|next)(?=\s|;|$)', re.IGNORECASE)
+_UPWARDS: Final = re.compile(r"(?:\.|%2e){2}", re.IGNORECASE)
 _LONGEST_ENCODED: Final = 64
 
 
@@ -39,7 +40,12 @@ def next_page(header: str, url: URL, repository: Repository) -> str:
         return ""
     prefix = f"/v2/{repository.path}/"
     following = read_url(target, url)
-    if following is None or following.authority != url.authority or not following.raw_path.startswith(f"{prefix}referrers/"):
+    if (
+        following is None
+        or following.authority != url.authority
+        or not following.raw_path.startswith(f"{prefix}referrers/")
+        or _UPWARDS.search(following.raw_path)
+    ):
         raise Refused(
             Code.MALFORMED, "the listing's next page is elsewhere", expected=f"{prefix}referrers/…", found=target[:120]
         )

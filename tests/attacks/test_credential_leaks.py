@@ -216,7 +216,8 @@ async def test_a_registry_gets_only_its_own_credential() -> None:
         assert foreign.requests.authorized == []
 
 
-async def test_a_registry_that_names_anothers_realm_gets_no_token_of_that_one() -> None:
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_registry_that_names_anothers_realm_gets_no_token_of_that_one(*, known: bool) -> None:
     """Equal realm, service and scope, another registry: it must not be handed the token that the first one's users hold."""
     shared = TokenAuthentication(ALICE, Account("", "", pull=("*",)))
     async with FaultyRegistry(authentication=shared) as registry, Recorder() as foreign:
@@ -224,7 +225,7 @@ async def test_a_registry_that_names_anothers_realm_gets_no_token_of_that_one() 
         challenge = f'Bearer realm="{registry.url}/token",service="registry",scope="repository:shop/web:pull"'
         foreign.status, foreign.headers = 401, {"WWW-Authenticate": challenge}
         async with transport(registry, foreign) as connections:
-            client = RegistryClient(connections, Everywhere(registry.host))
+            client = RegistryClient(connections, Everywhere(registry.host) if known else Anonymous())
             await client.resolve(image.reference)
             held = {request.headers["Authorization"] for request in registry.requests.authorized}
             with pytest.raises(Undecided):
@@ -240,6 +241,7 @@ async def test_a_registry_that_names_anothers_realm_gets_no_token_of_that_one() 
         "<//{host}/v2/shop/web/referrers/x>; rel=next",
         '</v2/other/web/referrers/x?page=2>; rel="next"',
         '</v2/shop/web/referrers/../../../token>; rel="next"',
+        '</v2/shop/web/referrers/%2E./%2e%2e/x>; rel="next"',
         '</token?service=registry>; rel="next"',
     ],
 )
