@@ -13,7 +13,7 @@ from yarl import URL
 from controller import __version__
 from controller.errors import Code, Undecided
 from controller.evidence import Question
-from controller.registry.addresses import TimedResolver
+from controller.registry.addresses import SystemResolver, TimedResolver
 from controller.settings import Settings
 
 _OK: Final = 200
@@ -28,6 +28,7 @@ class StatusClient:
         """Ask as `settings` say."""
         self._limits = settings.limits
         self._allowed = frozenset(host.lower() for host in settings.revocation_hosts)
+        self._resolver = TimedResolver(SystemResolver(self._limits.names_resolved), self._limits.connect_timeout)
         self._session: ClientSession | None = None
 
     async def fetch(self, question: Question) -> bytes:
@@ -61,6 +62,7 @@ class StatusClient:
         """Close the connections."""
         if self._session:
             await self._session.close()
+        await self._resolver.close()
 
     async def _exchange(self, question: Question, url: URL, host: str) -> bytes:
         headers = {"Accept-Encoding": "identity"}
@@ -93,7 +95,7 @@ class StatusClient:
     def _make_session(self) -> ClientSession:
         limits = self._limits
         connector = TCPConnector(
-            resolver=TimedResolver(limits.connect_timeout),
+            resolver=self._resolver,
             use_dns_cache=False,
             limit=limits.lookups_in_flight,
             limit_per_host=limits.requests_per_registry,
