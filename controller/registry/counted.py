@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from controller.errors import Refused
 from controller.reference import Digest, Reference, Repository
-from controller.registry.source import Descriptor, Manifest, Source
+from controller.registry.source import Descriptor, Manifest, SignatureStore, Source
 from controller.telemetry import Telemetry
 
 T = TypeVar("T")
@@ -38,6 +38,10 @@ class CountedSource:
     async def referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
         """As `Source.referrers`."""
         return await self._counted("referrers", self._source.referrers(repository, digest))
+
+    def signature_stores(self, repository: Repository) -> tuple[SignatureStore, ...]:
+        """As `Source.signature_stores`."""
+        return self._source.signature_stores(repository)
 
     async def _counted(self, operation: str, asked: Awaitable[T]) -> T:
         outcome = "undecided"
