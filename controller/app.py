@@ -8,15 +8,17 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, TextIO
 
 from controller.admission.pods import ImageTable
+from controller.admission.subject import Subject
 from controller.compile import compile_policies
 from controller.compile.compiled import Snapshot
-from controller.errors import Code, Invalid
+from controller.decision.report import Report
+from controller.errors import Code, Invalid, Undecided
 from controller.pipeline.gate import Gate
 from controller.policy.store import read_directory
 from controller.registry.client import RegistryClient
@@ -82,7 +84,8 @@ class App:
         self.telemetry = Telemetry()
         self._table = ImageTable(settings.image_paths, settings.limits)
         self._transport = RegistryTransport(settings, private_allowed=lambda name: name in self._named_registries)
-        self._credentials = DockerConfigFile(settings.docker_config) if settings.docker_config else None
+        own = DockerConfigFile(settings.docker_config) if settings.docker_config else None
+        self._source = CountedSource(RegistryClient(self._transport, own), self.telemetry)
         self._gate = Gate(settings, clock, self.telemetry.looked_up)
         self.policies: Watched[Snapshot] = Watched(
             "policies", Files([options.policies]).stamp, self._load, self.telemetry, self._use
@@ -115,7 +118,7 @@ class App:
         await self.policies.refresh()
         judging = Judging(
             gate=self._gate,
-            source=CountedSource(RegistryClient(self._transport, self._credentials), self.telemetry),
+            source=self._source,
             snapshot=lambda: self.policies.current,
             table=self._table,
             answer=refusal.answer,
@@ -143,6 +146,18 @@ class App:
         if self.policies.current is None:
             return f"policies: {self.policies.error or 'not loaded yet'}"
         return ""
+
+    async def explain(self, subjects: Sequence[Subject], seconds: float) -> tuple[Report, ...]:
+        """The reports behind an answer: the same gate, the same registries, the policies in force.
+
+        Raises:
+            Undecided: `PoliciesUnknown` before the first policies were loaded.
+        """
+        snapshot = self.policies.current
+        if snapshot is None:
+            raise Undecided(Code.POLICIES_UNKNOWN, "the policies are not loaded yet")
+        deadline = asyncio.get_running_loop().time() + seconds
+        return await self._gate.judge(subjects, snapshot, self._source, deadline)
 
     async def stop(self, *, wait: bool = True) -> None:
         """Say that it is not ready, answer what comes and is under way, and end.

@@ -17,6 +17,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "explain": "show why an image is admitted or refused, down to each check",
     "tree": "show everything attached to an image, proved or not",
     "batch": "verify the images and files that a JSON manifest lists",
+    "demo": "see it work: a registry and the webhook in one process, images signed well and badly",
     "serve": "answer a cluster's admission requests",
 }
 """Name of the module in this package, and one line of help."""
@@ -38,6 +39,7 @@ class Command(Protocol):
 
 _EXAMPLES: Final = """\
 examples:
+  sigward demo                                              see it work, without a cluster
   sigward verify registry.example.com/shop/web:1.4 --key cosign.pub
   sigward verify -f manifests/ --policy policies/           judge rendered manifests, as in CI
   sigward explain registry.example.com/shop/web:1.4 --policy policies/

@@ -6,6 +6,7 @@ redirect to another origin. What comes back is an `Answer` with any status; what
 
 import asyncio
 import email.utils
+import os
 import random
 import ssl
 import time
@@ -296,7 +297,13 @@ def _translated(call: Call, host: str, error: Exception) -> Undecided | _BrokenE
     if isinstance(error, (ClientResponseError, ValueError)):  # no HTTP, headers without end, a URL aiohttp will not take
         message = error.message if isinstance(error, ClientResponseError) else str(error)
         return Undecided(Code.REGISTRY_ERROR, f"{call.what}: {host} cannot be asked", source=host, found=message[:120])
-    return _BrokenError(str(error)[:120] or type(error).__name__)
+    return _BrokenError(_broken(error))
+
+
+def _broken(error: Exception) -> str:
+    """How a connection broke, in the system's words: aiohttp's say the address once more."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number).lower() if number else str(error)[:120] or type(error).__name__
 
 
 def _blocked(error: BaseException | None) -> BlockedAddressError | None:

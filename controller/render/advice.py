@@ -37,7 +37,7 @@ _SBOM: Final = Step(
     "attest an SBOM of this digest with a key the policy trusts",
     "cosign attest --key KEY --type cyclonedx --predicate sbom.json IMAGE",
 )
-_STATEMENTS: Final = frozenset({"attestation", "provenance", "vulnerabilities"})
+_STATEMENTS: Final = frozenset({"attestation", "sbom", "provenance", "vulnerabilities"})
 
 _STEPS: Final[Mapping[Code, Step]] = {
     Code.INVALID_REFERENCE: Step("correct the image's name: registry/repository:tag or @sha256:…"),
@@ -121,4 +121,6 @@ def next_step(code: Code, kind: str = "") -> Step:
     step = _STEPS.get(code, _REPORT)
     if step in {_SIGN_THIS, _ATTEST_THIS}:
         return _SBOM if kind == "sbom" else _ATTEST_THIS if kind in _STATEMENTS else _SIGN_THIS
+    if code is Code.WRONG_DIGEST and kind in _STATEMENTS:
+        return _STEPS[Code.CONTENT_CONTRADICTS]
     return step

@@ -1,5 +1,6 @@
 """Which parts of a report made it what it is, the decisive ones first."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -26,7 +27,9 @@ _UNANSWERED: Final = frozenset(
 """Reasons that say "not answered": asked again, the same question may have another answer."""
 
 
-_OBVIOUS: Final = frozenset({Code.NO_EVIDENCE, Code.WRONG_KEY, Code.SIGNATURE_INVALID, Code.THRESHOLD_NOT_MET})
+OBVIOUS: Final = frozenset({"missing", "not met"})
+"""Messages that say no more than the outcome does."""
+_LONG_DIGEST: Final = re.compile(r"\b(sha(?:256|512):[0-9a-f]{12})[0-9a-f]{52,}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,14 @@ class Finding:
 
     @property
     def why(self) -> str:
-        """The reason in words; "missing" and "not met" go without saying beside what was expected."""
+        """The reason in few words: "missing" goes without saying beside what was expected, digests are cut short."""
         reason = self.reason
-        if reason.expected and reason.code in _OBVIOUS and self.requirement:
-            return f"expected {reason.expected}; found {reason.found or 'nothing'}"
-        return str(reason)
+        text = str(reason)
+        if reason.expected and reason.message in OBVIOUS:
+            text = f"expected {reason.expected}; found {reason.found or 'nothing'}"
+        elif reason.found and not reason.expected:
+            text = f"{reason.message} ({reason.found})"
+        return _LONG_DIGEST.sub(r"\1…", text)
 
     @property
     def place(self) -> str:

@@ -2,17 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final
 
 from controller.compile.compiled import Effect
 from controller.decision.report import Check, Outcome, PolicyResult, Report, RequirementResult, Verdict
-from controller.errors import Reason
+from controller.errors import Code, Reason
 from controller.render.advice import next_step
-from controller.render.findings import refusals, settled
+from controller.render.findings import OBVIOUS, refusals, settled
 from controller.render.tree import Branch, Field, Mark, Style, draw
 
 _VERDICTS = {Verdict.ALLOW: Mark.GOOD, Verdict.AUDIT: Mark.GOOD, Verdict.WARN: Mark.WARN, Verdict.DENY: Mark.BAD}
-_OBVIOUS: Final = frozenset({"missing", "not met"})
 _EFFECTS = {Effect.IGNORE: "", Effect.AUDIT: "recorded", Effect.WARN: "warned about", Effect.DENY: "refused"}
 
 
@@ -118,7 +116,7 @@ def _requirement(result: RequirementResult, repository: str, *, brief: bool) -> 
     if result.outcome is not Outcome.PASS and result.effect is not Effect.DENY:
         title += f", {_EFFECTS[result.effect] or 'ignored'}"
     reason = result.reason
-    if reason and reason.message in _OBVIOUS:  # the outcome says it already
+    if reason and reason.message in OBVIOUS:  # the outcome says it already
         title, reason = f"{title} ({reason.code})", replace(reason, message="")
     fields = tuple(_reason(reason)) if reason else ()
     fields += (Field("note", result.note),) if result.note else ()
@@ -134,7 +132,8 @@ def _requirement(result: RequirementResult, repository: str, *, brief: bool) -> 
 def _authorities(checks: Iterable[Check], repository: str, *, met: bool) -> Iterator[Branch]:
     """Checks by authority, in the order the policy names them; the authority is proved if one of its checks is.
 
-    What was not proved is a failure only where the requirement was not met without it.
+    What was not proved is a failure only where the requirement was not met without it; there, other people's signatures
+    are not listed once for each authority that did not make them.
     """
     by_authority: dict[tuple[str, str], list[Check]] = {}
     for check in checks:
@@ -143,13 +142,15 @@ def _authorities(checks: Iterable[Check], repository: str, *, met: bool) -> Iter
         proved = any(check.reason is None for check in own)
         unproved = Mark.NOTE if met or proved else Mark.BAD
         mark = Mark.GOOD if proved else unproved
-        yield Branch(f"{name}: {expected}", mark, (), tuple(_check(check, repository, unproved) for check in own))
+        told = [check for check in own if not met or check.reason is None or check.reason.code is not Code.WRONG_KEY]
+        title = f"{name}: {expected}" if told else f"{name}: {expected}: nothing by it"
+        yield Branch(title, mark, (), tuple(_check(check, repository, unproved) for check in told))
 
 
 def _check(check: Check, repository: str, unproved: Mark) -> Branch:
     place = check.evidence.removeprefix(repository)  # the image's own repository goes without saying
     title = f"{check.format} at {place}" if check.format else place
     if check.reason is None:
-        return Branch(f"{title}: by {check.signer}", Mark.GOOD)
+        return Branch(title if check.signer == check.expected else f"{title}: by {check.signer}", Mark.GOOD)
     told = check.reason if check.reason.expected != check.expected else replace(check.reason, expected="")
     return Branch(title, unproved, tuple(_reason(told)))

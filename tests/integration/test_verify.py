@@ -302,7 +302,9 @@ async def test_explain_shows_every_check(world: World) -> None:
     ran = await world.verify(world.name("shop/both:1"), "--key", world.key("release"), command="explain")
     assert ran.code == 0
     assert "cosign signature at tag sha256-" in ran.out
-    assert f"by key SHA256:{world.release.fingerprint[:12]}…" in ran.out
+    assert f"✓ release: key SHA256:{world.release.fingerprint[:12]}…" in ran.out
+    ran = await world.verify(world.name("shop/wrong:1"), "--key", world.key("release"), command="explain")
+    assert ran.code == 1
     assert "no trusted key made this signature (WrongKey)" in ran.out
     ran = await world.verify(world.name("shop/both:1"), "--key", world.key("release"), "-o", "json", command="explain")
     checks = ran.document["images"][0]["policies"][0]["requirements"][0]["checks"]

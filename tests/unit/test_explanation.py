@@ -36,7 +36,7 @@ WARNED = """\
 └─ ! policy corp (ClusterTrustPolicy, Enforce): warned about
    ├─ ✓ signed (signature): pass
    │  └─ ✓ release: key SHA256:ab12cd34ef56…
-   │     └─ ✓ sigstore bundle at referrer sha256:cd8c8063e1ec: by key SHA256:ab12cd34ef56…
+   │     └─ ✓ sigstore bundle at referrer sha256:cd8c8063e1ec
    └─ ! bill (sbom): missing, warned about (NoEvidence)
         expected  an SBOM of type https://cyclonedx.org/bom by ci
         found     none"""
@@ -150,6 +150,28 @@ def test_the_summary_counts_in_words() -> None:
     assert summary(every) == "5 images: 1 allowed, 1 allowed with a warning, 2 refused, 1 undecided"
     assert summary([reports.allowed()]) == "1 image: 1 allowed"
     assert summary([]) == "0 images: nothing to judge"
+
+
+def test_where_the_requirement_is_met_other_peoples_signatures_are_no_news() -> None:
+    carol = "key SHA256:0ca401000000…"
+    foreign = replace(reports.BY_INTERN, authority="carol", expected=carol)
+    elsewhere = replace(reports.BY_INTERN, reason=Reason(Code.WRONG_DIGEST, "the signature is about another image"))
+    met = replace(reports.SIGNED, checks=(reports.BY_RELEASE, reports.BY_INTERN, elsewhere, foreign))
+    lines = explanation(reports.report(Verdict.ALLOW, reports.policy(met)), Style()).splitlines()
+    assert lines[-6:] == [
+        "   └─ ✓ signed (signature): pass",
+        "      ├─ ✓ release: key SHA256:ab12cd34ef56…",
+        "      │  ├─ ✓ sigstore bundle at referrer sha256:cd8c8063e1ec",
+        "      │  └─ · cosign signature at tag sha256-cd8c8063e1ec….sig, layer 1",
+        "      │       why  the signature is about another image (WrongDigest)",
+        "      └─ · carol: key SHA256:0ca401000000…: nothing by it",
+    ]
+
+
+def test_one_of_several_keys_of_an_authority_is_named_where_it_signed() -> None:
+    several = replace(reports.BY_RELEASE, expected=f"{reports.RELEASE}, SHA256:9c41aa00bb11…")
+    text = explanation(reports.report(Verdict.ALLOW, reports.policy(replace(reports.SIGNED, checks=(several,)))), Style())
+    assert "sigstore bundle at referrer sha256:cd8c8063e1ec: by key SHA256:ab12cd34ef56…" in text
 
 
 def test_a_policy_with_one_open_requirement_is_undecided_not_refused() -> None:

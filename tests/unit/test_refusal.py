@@ -27,7 +27,7 @@ def test_a_refusal_says_which_image_where_by_which_policy_what_was_expected_what
 def test_what_was_not_answered_says_whom_to_ask_and_names_no_digest() -> None:
     assert answer([reports.undecided()]).message == (
         "registry.example.com/shop/web:1.4 (container web, /spec/containers/0/image): policy corp: "
-        "image: registry.example.com did not answer: found the connection broke: refused. "
+        "image: registry.example.com did not answer (the connection broke: refused). "
         "Next: try again; if it lasts, tell whoever runs the registry; "
         "details: sigward explain registry.example.com/shop/web:1.4"
     )
@@ -121,7 +121,7 @@ def test_evidence_from_before_an_outage_and_an_image_nobody_is_about_are_warned_
     unmatched = Reason(Code.UNMATCHED, "no cluster policy is about this image", found="registry.example.com/shop/web")
     said = answer([replace(reports.report(Verdict.WARN), reason=unmatched), replace(reports.allowed(), stale=True)])
     assert said.warnings == (
-        "registry.example.com/shop/web:1.4: no cluster policy is about this image: found registry.example.com/shop/web",
+        "registry.example.com/shop/web:1.4: no cluster policy is about this image (registry.example.com/shop/web)",
         "registry.example.com/shop/web:1.4: judged on evidence from before its registry went out of reach",
     )
 
@@ -203,6 +203,17 @@ def test_every_reason_has_a_next_step(code: Code) -> None:
 @pytest.mark.parametrize("code", [Code.NO_EVIDENCE, Code.WRONG_KEY, Code.WRONG_PREDICATE_TYPE, Code.SIGNATURE_INVALID])
 def test_what_is_missing_decides_which_command_helps(code: Code, kind: str, command: str) -> None:
     assert command in next_step(code, kind).command
+
+
+def test_an_sbom_of_another_image_is_made_again_and_a_signature_of_another_image_too() -> None:
+    assert next_step(Code.WRONG_DIGEST, "sbom").text == "make the document from this very image and attest it again"
+    assert next_step(Code.WRONG_DIGEST, "signature").text == "a signature is for one digest only: sign this one"
+
+
+def test_digests_are_cut_short_in_a_refusal() -> None:
+    other = Reason(Code.WRONG_DIGEST, "the statement is about another image", str(reports.DIGEST), f"sha256:{'0' * 64}")
+    denied = reports.report(Verdict.DENY, reports.policy(replace(reports.WRONGLY_SIGNED, reason=other)))
+    assert f"expected {reports.DIGEST.short}…; found sha256:{'0' * 12}…. Next: " in answer([denied]).message
 
 
 def test_audit_mode_says_nothing_to_the_user() -> None:
