@@ -1,10 +1,11 @@
-"""The tables of fields in docs/policy.md, from the models: `python -m controller.policy.guide` prints them."""
+"""The tables of fields at the end of docs/policy.md, from the models: `python -m controller.policy.guide docs/policy.md`."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
@@ -15,6 +16,7 @@ from pydantic_core import PydanticUndefined
 from controller.policy.model import Spec
 from controller.policy.part import Later
 
+_HEADING: Final = "## Fields that are judged"
 _PLAIN: Final = {str: "text", int: "number", float: "duration", bool: "true or false", datetime: "time"}
 
 
@@ -47,7 +49,7 @@ def tables() -> str:
     later = [(f"`{row.path}`", row.meaning) for row in fields if row.later]
     first = _table(("field", "holds", "default", "meaning"), judged)
     second = _table(("field", "meaning"), later)
-    return f"## Fields that are judged\n\n{first}\n## Fields that are not supported yet\n\n{second}"
+    return f"{_HEADING}\n\n{first}\n## Fields that are not supported yet\n\n{second}"
 
 
 def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
@@ -97,5 +99,11 @@ def _model(annotation: Any) -> type[BaseModel] | None:
     return next((found for found in map(_model, get_args(annotation)) if found), None)
 
 
+def rewrite(guide: Path) -> None:
+    """Put the tables in place of those at the end of `guide`."""
+    prose = guide.read_text(encoding="utf-8").partition(_HEADING)[0]
+    guide.write_text(prose + tables(), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    sys.stdout.write(tables())
+    rewrite(Path(sys.argv[1]))

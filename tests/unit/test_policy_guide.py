@@ -23,7 +23,7 @@ EXAMPLES = sorted(path.parent for path in (ROOT / "policies").glob("*/policy.yam
 
 def test_the_tables_of_fields_are_those_of_the_models() -> None:
     text = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
-    assert text.endswith(guide.tables()), "put what `python -m controller.policy.guide` prints at its end"
+    assert text.endswith(guide.tables()), "python -m controller.policy.guide docs/policy.md"
 
 
 def test_every_field_says_what_it_holds_and_means() -> None:
