@@ -16,11 +16,12 @@ COMMANDS: Final[Mapping[str, str]] = {
     "verify": "judge images, or every image of Kubernetes manifests, by keys or by policies",
     "explain": "show why an image is admitted or refused, down to each check",
     "tree": "show everything attached to an image, proved or not",
+    "verify-bundle": "judge one Sigstore bundle over a file or a digest, without a registry",
     "batch": "verify the images and files that a JSON manifest lists",
     "demo": "see it work: a registry and the webhook in one process, images signed well and badly",
     "serve": "answer a cluster's admission requests",
 }
-"""Name of the module in this package, and one line of help."""
+"""Name of the module in this package (with `_` for `-`), and one line of help."""
 
 
 class Command(Protocol):
@@ -86,7 +87,7 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     for name, summary in COMMANDS.items():
         own = commands.add_parser(name, help=summary, description=summary)
         if name == chosen:
-            command = cast("Command", importlib.import_module(f"{__name__}.{name}"))
+            command = cast("Command", importlib.import_module(f"{__name__}.{name.replace('-', '_')}"))
             command.configure(own)
             own.set_defaults(run=command.run)
     return parser

@@ -202,6 +202,19 @@ class Tree(_Shape, frozen=True, tag_field="kind", tag="Tree"):
     gaps: list[Gap]
 
 
+class Bundle(_Shape, frozen=True, tag_field="kind", tag="Bundle"):
+    """Written by `verify-bundle`. `signer`, `claim` and `predicateType` are of what was verified, else empty."""
+
+    version: Version
+    result: Result
+    exit_code: ExitCode
+    digest: str
+    signer: str
+    claim: str
+    predicate_type: str
+    reason: Reason | None
+
+
 class Response(_Shape, frozen=True):
     """What the webhook answered, verbatim."""
 
@@ -239,7 +252,7 @@ class Error(_Shape, frozen=True, tag_field="kind", tag="Error"):
     reason: Reason
 
 
-Document = Verification | Batch | Tree | Demo | Error
+Document = Verification | Batch | Tree | Bundle | Demo | Error
 
 
 def schema() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from controller.settings import Limits
 from controller.verify.identity import Identity, Pattern
 from controller.verify.keyed import KeyedAuthority
 from controller.verify.keyless import KeylessAuthority
+from tests.fakes.commandline import run
 
 FOLDER = (
     Path(os.environ.get("SIGWARD_CONFORMANCE", Path(__file__).parents[2] / ".." / "shared" / "conformance")) / "sigstore"
@@ -137,3 +138,20 @@ def test_refused_for_the_reason_named(case: Path) -> None:
         judge(case)
     assert caught.value.reason.code is REASONS[case.name], caught.value
     assert WORDS.get(case.name, "") in f"{caught.value}"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_command_says_the_same(case: Path) -> None:
+    """`sigward verify-bundle` speaks the suite's own protocol; its exit status is the verdict."""
+    key, root = case / "key.pub", case / "trusted_root.json"
+    issuer, identity = read(case, "issuer", ISSUER), read(case, "identity", IDENTITY)
+    who = ("--key", key) if key.exists() else ("--certificate-identity", identity, "--certificate-oidc-issuer", issuer)
+    more = ("--trusted-root", root) if root.exists() else ()
+    artifact = case / "artifact" if (case / "artifact").exists() else FOLDER / "a.txt"
+    for signed in (artifact, Digest.of(artifact.read_bytes())):
+        ran = run("verify-bundle", "--bundle", case / "bundle.sigstore.json", *who, *more, "-o", "json", signed)
+        document = ran.document
+        if case.name.endswith("_fail"):
+            assert (ran.code, document["reason"]["code"]) == (1, REASONS[case.name])
+        else:
+            assert (ran.code, document["reason"]) == (0, None)
