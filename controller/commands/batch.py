@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import itertools
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -80,6 +81,7 @@ class _Batch:
         self._folder = folder
         self._settings = settings
         self._namespace = namespace
+        self._numbers = itertools.count(1)
         self._policies: dict[str, Snapshot] = {}
 
     async def verify(
@@ -130,9 +132,11 @@ class _Batch:
     def _snapshot(self, entry: Container, limits: Limits) -> Snapshot:
         if entry.public_key:
             own = trust.Keys((self._key(entry.public_key),))
-            return session.by_keys(own, [str(Reference.parse(entry.image).repository)], limits)
+            return session.by_keys(own, [str(Reference.parse(entry.image).repository)], limits, next(self._numbers))
         if entry.policy not in self._policies:
-            self._policies[entry.policy] = session.by_policies([self._folder / entry.policy], limits)
+            self._policies[entry.policy] = session.by_policies(
+                [self._folder / entry.policy], limits, number=next(self._numbers)
+            )
         return self._policies[entry.policy]
 
     def _file(self, entry: File) -> output.Artifact:

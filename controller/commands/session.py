@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from controller.admission.subject import Subject, Workload
 from controller.commands import trust
@@ -23,9 +23,6 @@ from controller.registry.credentials import Credentials, DockerConfigFile
 from controller.registry.source import Source
 from controller.registry.transport import RegistryTransport
 from controller.settings import Limits, Settings
-
-_NUMBER: Final = 1
-"""Commands know one snapshot of policies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +57,16 @@ async def session(settings: Settings, patience: float, named: AbstractSet[str]) 
             await gate.close()
 
 
-def by_keys(keys: trust.Keys, images: Sequence[str], limits: Limits) -> Snapshot:
+def by_keys(keys: trust.Keys, images: Sequence[str], limits: Limits, number: int = 1) -> Snapshot:
     """The snapshot of the one policy that `keys` say, about `images` (patterns).
 
     Raises:
         Invalid: Naming the file or flag at fault.
     """
-    return compiled([Document(trust.policy(keys, images), "command line")], limits)
+    return compiled([Document(trust.policy(keys, images), "command line")], limits, number)
 
 
-def by_policies(paths: Iterable[Path], limits: Limits, others: Iterable[Document] = ()) -> Snapshot:
+def by_policies(paths: Iterable[Path], limits: Limits, others: Iterable[Document] = (), number: int = 1) -> Snapshot:
     """The snapshot of the policies in `paths`, files or folders; `others` are Namespaces that the policies do not speak of.
 
     Raises:
@@ -77,11 +74,17 @@ def by_policies(paths: Iterable[Path], limits: Limits, others: Iterable[Document
     """
     documents = [document for path in paths for document in read_directory(path, limits).documents]
     known = {document.name for document in documents if document.kind == "Namespace"}
-    return compiled([*documents, *(other for other in others if other.name not in known)], limits)
+    return compiled([*documents, *(other for other in others if other.name not in known)], limits, number)
 
 
-def compiled(documents: Sequence[Document], limits: Limits) -> Snapshot:
-    """Compile every policy, or raise `Invalid` saying where the first broken one stands."""
+def compiled(documents: Sequence[Document], limits: Limits, number: int = 1) -> Snapshot:
+    """Compile every policy, or raise `Invalid` saying where the first broken one stands.
+
+    Args:
+        documents: Policies and Namespaces.
+        limits: Counts and sizes.
+        number: Of the snapshot. A gate remembers reports under it: whoever shows one gate several snapshots must number them.
+    """
     policies = [document for document in documents if document.kind in POLICY_KINDS]
     if not policies:
         raise Invalid(Code.INVALID_POLICY, "there is no policy to judge by", expected="at least one")
@@ -95,7 +98,7 @@ def compiled(documents: Sequence[Document], limits: Limits) -> Snapshot:
         if identity in seen:
             raise Invalid(Code.INVALID_POLICY, f"{document.origin}: {document.kind} {document.name} stands twice")
         seen.add(identity)
-    return compile_policies(documents, _NUMBER, limits)
+    return compile_policies(documents, number, limits)
 
 
 def literal_registries(snapshot: Snapshot) -> frozenset[str]:

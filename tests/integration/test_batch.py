@@ -181,6 +181,17 @@ async def test_one_image_many_times_is_looked_up_once(bench: Bench) -> None:
     assert once == len(bench.registry.requests)
 
 
+@pytest.mark.parametrize("wrong_first", [True, False])
+async def test_one_image_by_several_keys_is_judged_by_each(bench: Bench, *, wrong_first: bool) -> None:
+    (bench.folder / "other.pub").write_text(SigningKey.generate().public_pem, encoding="utf-8")
+    right, wrong = bench.image("shop/web:1", **KEY), bench.image("shop/web:1", public_key="other.pub")
+    entries = [wrong, right] if wrong_first else [right, wrong]
+    ran = await bench.run(*entries, *entries, extra=("-o", "json", "--parallel", "1"))
+    told = {"Pass": ("Pass", ""), "Refused": ("Refused", "WrongKey")}
+    order = ["Refused", "Pass"] if wrong_first else ["Pass", "Refused"]
+    assert results(ran) == [told[result] for result in order * 2]
+
+
 async def test_the_list_in_words_ends_in_a_summary(bench: Bench) -> None:
     signature = bench.key.sign(b"x")
     ran = await bench.run(
