@@ -5,6 +5,7 @@ from pydantic import ValidationError
 from controller import keys
 from controller.compile.broken import broken, key_signer
 from controller.compile.compiled import CEILING, Authority, CompiledPolicy, Effect, PolicyId, Revoked, Scope
+from controller.compile.pki import compile_x509
 from controller.compile.rules import compile_requirements
 from controller.compile.selectors import selector
 from controller.errors import Code, Invalid, Reason
@@ -93,8 +94,15 @@ def _patterns(written: tuple[str, ...], field: str, found: Problems) -> tuple[Im
 
 def _authorities(spec: Spec, found: Problems, limits: Limits) -> tuple[Authority, ...]:
     """As many as were written, in order, or `found` says why not: requirements point at them by index."""
-    compiled = (_authority(item, f"spec.authorities[{index}]", found, limits) for index, item in enumerate(spec.authorities))
-    return tuple(authority for authority in compiled if authority is not None)
+    revoked = frozenset(key_signer(key).rpartition(":")[2] for key in spec.revoked.keys)
+
+    def compiled(item: authorities.Authority, field: str) -> Authority | None:
+        if item.x509:
+            return compile_x509(item, item.x509, f"{field}.x509", spec.mode, found, revoked, limits)
+        return _authority(item, field, found, limits)
+
+    made = (compiled(item, f"spec.authorities[{index}]") for index, item in enumerate(spec.authorities))
+    return tuple(authority for authority in made if authority is not None)
 
 
 def _authority(written: authorities.Authority, field: str, found: Problems, limits: Limits) -> Authority | None:

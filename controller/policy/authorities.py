@@ -37,8 +37,8 @@ class PemSource(Part):
     """PEM text: exactly one of `pem`, `secretKeyRef` and `configMapKeyRef`."""
 
     pem: PemBundle | None = Field(default=None, description="PEM, written here.")
-    secret_key_ref: DataRef | None = Field(default=None, description="PEM in a Secret.")
-    config_map_key_ref: DataRef | None = Field(default=None, description="PEM in a ConfigMap.")
+    secret_key_ref: Annotated[DataRef | None, LATER] = Field(default=None, description="PEM in a Secret.")
+    config_map_key_ref: Annotated[DataRef | None, LATER] = Field(default=None, description="PEM in a ConfigMap.")
 
 
 class Key(Part):
@@ -88,19 +88,35 @@ class Stores(Part):
     """The trust stores of the Notary Project."""
 
     ca: PemSource | None = Field(default=None, description="Anchors of signing certificates.")
-    signing_authority: PemSource | None = Field(default=None, description="Anchors of signing authorities.")
-    tsa: PemSource | None = Field(default=None, description="Anchors of timestamp authorities.")
+    signing_authority: PemSource | None = Field(
+        default=None, description="Anchors of signing authorities, whose word is also taken for the time of signing."
+    )
+    tsa: PemSource | None = Field(
+        default=None, description="Anchors of timestamp authorities. Without it timestamps are ignored."
+    )
 
 
 class X509(Part):
     """Certificates under given anchors: the Notary Project, or a company PKI."""
 
-    level: Level = Field(default=Level.STRICT, description="Verification level.")
-    stores: Stores = Field(description="The trust anchors; at least one store.")
+    level: Level = Field(
+        default=Level.STRICT,
+        description=(
+            "What is enforced. Permissive only reports expiry, validity periods and timestamps that do not hold; Audit "
+            "also reports signers that nobody trusts, so it is for policies whose mode is Warn or Audit."
+        ),
+    )
+    stores: Stores = Field(description="The trust anchors; `ca` or `signingAuthority` at least.")
     identities: tuple[Text, ...] = Field(
         min_length=1, max_length=32, description="Subjects that are believed: C, ST and O at least, partial match."
     )
-    revocation: Revocation = Field(default=Revocation.STRICT, description="How revocation is checked.")
+    revocation: Revocation | None = Field(
+        default=None,
+        description=(
+            "Strict refuses what is revoked or not known, Soft what is revoked, Skip asks nobody. By default the level "
+            "decides: Strict at level Strict, else revocation is only reported. Asked are hosts of settings.revocationHosts."
+        ),
+    )
 
 
 class Keyring(Part):
@@ -126,7 +142,7 @@ class Authority(Part):
         default=None, min_length=1, max_length=32, description="Public keys; any one suffices."
     )
     keyless: Annotated[Keyless | None, LATER] = Field(default=None, description="Keyless identities.")
-    x509: Annotated[X509 | None, LATER] = Field(default=None, description="Certificates under given anchors.")
+    x509: X509 | None = Field(default=None, description="Certificates under given anchors.")
     openpgp: OpenPgp | None = Field(default=None, description="OpenPGP keys: they sign images, never attestations.")
     trust_root: Annotated[ObjectName | None, LATER] = Field(
         default=None,

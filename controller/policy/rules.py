@@ -166,8 +166,8 @@ def _authority(authority: Authority, index: int) -> Iterator[Problem]:
                 yield from _one_of(inner, where, ("exact", "glob", "regex"))
             case _:
                 pass
-    if authority.x509 and not any(getattr(authority.x509.stores, name) for name in type(authority.x509.stores).model_fields):
-        yield Problem(f"{field}.x509.stores", "names no store", expected="at least one of ca, signingAuthority, tsa")
+    if authority.x509 and not (authority.x509.stores.ca or authority.x509.stores.signing_authority):
+        yield Problem(f"{field}.x509.stores", "names nobody who may sign", expected="ca or signingAuthority")
 
 
 def _all_parts(part: BaseModel, field: str) -> Iterator[tuple[BaseModel, str]]:

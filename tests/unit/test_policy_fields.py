@@ -13,12 +13,17 @@ from controller.admission.subject import Workload
 from controller.decision.report import Report, Verdict
 from controller.errors import Code, Reason
 from controller.evidence import Evidence
+from controller.formats.notation import JWS, SIGNING_AUTHORITY
 from controller.policy.predicate_types import SPDX
 from controller.registry.discovery import Gap
-from tests.fakes import openpgp
+from tests.fakes import notation, openpgp
+from tests.fakes import pki as certificates
+from tests.fakes.authorities import Holder
 from tests.fakes.evidence import IMAGE, OTHER, attestation, signature, statement
 from tests.fakes.keys import signing_key
+from tests.fakes.pki import DAY, NOW
 from tests.fakes.policies import IMAGE_NAME, authority, key, namespace, policy, reason_codes, spec, verdict, without
+from tests.fakes.timestamps import Odd, TimestampAuthority
 from tests.unit.policies_written import JUDGED
 
 SLSA = "https://slsa.dev/provenance/v1"
@@ -35,6 +40,30 @@ def attested(kind: str, by: str = "ci", about: Any = IMAGE) -> Evidence:
 
 def selecting(selector: dict[str, Any]) -> dict[str, Any]:
     return {"match": {"images": ["registry.example.com/shop/**"], **selector}}
+
+
+def pem(holder: certificates.Issued | Holder) -> dict[str, str]:
+    return {"pem": holder.pem.decode()}
+
+
+def pki(**fields: Any) -> dict[str, Any]:
+    """A policy with one authority of certificates: Acme's."""
+    usual = {"stores": {"ca": ANCHOR}, "identities": ["C=DE, ST=Berlin, O=Acme"]}
+    return spec({"name": "pki", "x509": {**usual, **fields}})
+
+
+def notary(signer: certificates.Issued | None = None, **wanted: Any) -> Evidence:
+    return notation.evidence(JWS, signer or certificates.signer(), notation.Wanted(**wanted))
+
+
+ANCHOR = pem(certificates.root())
+CLOCK = TimestampAuthority("clock")
+BY_AUTHORITY = notary(scheme=SIGNING_AUTHORITY)
+STAMPED = notary(
+    certificates.signer(start=NOW - 50 * DAY, end=NOW - 40 * DAY),
+    time=NOW - 45 * DAY,
+    stamp=lambda signature: CLOCK.token(signature, NOW - 45 * DAY, Odd(embedded=(CLOCK.signer.der,))),
+)
 
 
 @dataclass(frozen=True)
@@ -218,6 +247,57 @@ CASES: dict[str, Case] = {
         "WrongKey",
         (openpgp.signature(openpgp.key(), name=f"{IMAGE_NAME}:latest"),),
     ),
+    "authorities.x509.level": Case(
+        pki(level="Strict"), pki(level="Permissive"), ("Deny", "Allow"), "SignatureExpired", (notary(expiry=NOW - 60),)
+    ),
+    "authorities.x509.identities": Case(
+        pki(), pki(identities=["C=DE, ST=Berlin, O=Acme, CN=other"]), ("Allow", "Deny"), "WrongSubject", (notary(),)
+    ),
+    "authorities.x509.revocation": Case(
+        pki(),
+        pki(revocation="Skip"),
+        ("Deny", "Allow"),
+        "RevocationUnknown",
+        (notary(certificates.signer(ocsp=("https://nobody.example/",))),),
+    ),
+    "authorities.x509.stores.ca": Case(
+        pki(stores={"signingAuthority": ANCHOR}),
+        pki(stores={"signingAuthority": ANCHOR, "ca": ANCHOR}),
+        ("Deny", "Allow"),
+        "CertificateUntrusted",
+        (notary(),),
+    ),
+    "authorities.x509.stores.ca.pem": Case(
+        pki(stores={"ca": pem(certificates.root("Evil"))}), pki(), ("Deny", "Allow"), "CertificateUntrusted", (notary(),)
+    ),
+    "authorities.x509.stores.signingAuthority": Case(
+        pki(),
+        pki(stores={"ca": ANCHOR, "signingAuthority": ANCHOR}),
+        ("Deny", "Allow"),
+        "CertificateUntrusted",
+        (BY_AUTHORITY,),
+    ),
+    "authorities.x509.stores.signingAuthority.pem": Case(
+        pki(stores={"signingAuthority": pem(certificates.root("Evil"))}),
+        pki(stores={"signingAuthority": ANCHOR}),
+        ("Deny", "Allow"),
+        "CertificateUntrusted",
+        (BY_AUTHORITY,),
+    ),
+    "authorities.x509.stores.tsa": Case(
+        pki(),
+        pki(stores={"ca": ANCHOR, "tsa": pem(CLOCK.root)}),
+        ("Deny", "Allow"),
+        "OutsideValidity",
+        (STAMPED,),
+    ),
+    "authorities.x509.stores.tsa.pem": Case(
+        pki(stores={"ca": ANCHOR, "tsa": pem(TimestampAuthority("other clock").root)}),
+        pki(stores={"ca": ANCHOR, "tsa": pem(CLOCK.root)}),
+        ("Deny", "Allow"),
+        "TimestampUntrusted",
+        (STAMPED,),
+    ),
     "authorities.transparencyLog": Case(
         spec(), spec(authority(transparencyLog="Required")), ("Allow", "Deny"), "LogRequired"
     ),
@@ -335,6 +415,8 @@ NOT_JUDGED = {
     "authorities.keys.name": "names a key for people",
     "authorities.openpgp": "is judged through its fields",
     "authorities.openpgp.keyring": "is judged through its fields",
+    "authorities.x509": "is judged through its fields",
+    "authorities.x509.stores": "is judged through its fields",
     "require.name": "names the requirement for people",
     "require.unsafeAllowUnsigned.reason": "is shown in the warning",
     "match": "is judged through its fields",

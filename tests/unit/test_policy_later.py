@@ -12,6 +12,13 @@ from tests.fakes.policies import LIMITS, authority, key, policy, spec
 from tests.unit.policies_written import LATER as LATER_FIELDS
 from tests.unit.policies_written import matching, refusal, with_key, with_require
 
+
+def with_store(name: str, reference: str) -> Any:
+    store = {name: {reference: {"namespace": "sec", "name": "a", "key": "b"}}}
+    stores = store if name != "tsa" else {"ca": {"pem": "x"}, **store}
+    return spec({"name": "pki", "x509": {"stores": stores, "identities": ["C=DE, ST=Berlin, O=Acme"]}})
+
+
 LATER = [
     (spec(platforms="Each"), "spec.platforms"),
     (spec(signatureRepositories=["registry.example.com/signatures"]), "spec.signatureRepositories"),
@@ -39,15 +46,12 @@ LATER = [
         ),
         "spec.authorities[0].keyless",
     ),
-    (
-        spec(
-            {
-                "name": "pki",
-                "x509": {"stores": {"ca": {"pem": "x"}}, "identities": ["C=DE, ST=Berlin, O=Acme"], "revocation": "Soft"},
-            }
-        ),
-        "spec.authorities[0].x509",
-    ),
+    (with_store("ca", "secretKeyRef"), "spec.authorities[0].x509.stores.ca.secretKeyRef"),
+    (with_store("ca", "configMapKeyRef"), "spec.authorities[0].x509.stores.ca.configMapKeyRef"),
+    (with_store("signingAuthority", "secretKeyRef"), "spec.authorities[0].x509.stores.signingAuthority.secretKeyRef"),
+    (with_store("signingAuthority", "configMapKeyRef"), "spec.authorities[0].x509.stores.signingAuthority.configMapKeyRef"),
+    (with_store("tsa", "secretKeyRef"), "spec.authorities[0].x509.stores.tsa.secretKeyRef"),
+    (with_store("tsa", "configMapKeyRef"), "spec.authorities[0].x509.stores.tsa.configMapKeyRef"),
     (
         spec({"name": "vendor", "openpgp": {"keyring": {"secretKeyRef": {"namespace": "sec", "name": "a", "key": "b"}}}}),
         "spec.authorities[0].openpgp.keyring.secretKeyRef",
