@@ -38,7 +38,7 @@ def read_json(raw: bytes, what: str, *, limit: int, max_depth: int = MAX_DEPTH, 
     """
     if len(raw) > limit:
         raise Refused(Code.LIMIT_EXCEEDED, f"{what} is too long", expected=f"at most {limit} bytes", found=str(len(raw)))
-    check_depth(raw, what, max_depth)
+    _check_depth(raw, what, max_depth)
     try:
         value = json.loads(raw.decode("utf-8"), object_pairs_hook=_folded if fold_names else _unique, **_NUMBERS)
         if _SURROGATE.search(raw):
@@ -167,13 +167,10 @@ def _finite(value: str) -> float:
 _NUMBERS: Final[dict[str, Any]] = {"parse_constant": _constant, "parse_float": _finite}
 
 
-def check_depth(raw: bytes, what: str, max_depth: int) -> None:
+def _check_depth(raw: bytes, what: str, max_depth: int) -> None:
     """Count brackets outside strings, so that no deep value reaches code that recurses.
 
     Works at the speed of `bytes` methods: a 50 MB SBOM comes this way too.
-
-    Raises:
-        Refused: `LimitExceeded`.
     """
     if raw.count(b"[") + raw.count(b"{") <= max_depth:
         return

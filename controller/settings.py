@@ -65,7 +65,6 @@ class Limits(_Part):
 
     review_bytes: int = Field(default=8 * MIB, description="Longest AdmissionReview read.")
     images_per_object: int = Field(default=512, description="Images one object may name.")
-    object_depth: int = Field(default=64, description="Deepest nesting of an AdmissionReview.")
     review_bytes_in_flight: int = Field(default=64 * MIB, description="Bytes of AdmissionReviews being read, together.")
     request_timeout: Seconds = Field(default=10.0, description="Deadline where the call names none.")
     request_timeout_longest: Seconds = Field(default=30.0, description="Longest deadline a call can ask for.")

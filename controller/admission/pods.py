@@ -80,7 +80,7 @@ class ImageTable:
         if review.operation is not Operation.UPDATE or not isinstance(review.old_object, dict):
             return self.images(review.kind, review.object, review.namespace)
         _, tokens = self._template(review.kind)
-        if _pod_spec(review.object, tokens) == _pod_spec(review.old_object, tokens):
+        if _same(_pod_spec(review.object, tokens), _pod_spec(review.old_object, tokens)):
             return ()  # every image, readable or not, runs already
         running = self._running(review.kind, review.old_object)
         subjects = self.images(review.kind, review.object, review.namespace)
@@ -181,6 +181,14 @@ def _pod_spec(document: Any, tokens: tuple[str, ...]) -> Any:
     for token in (*tokens, "spec"):
         document = document.get(token) if isinstance(document, dict) else None
     return document
+
+
+def _same(new: Any, old: Any) -> bool:
+    """Whether two JSON values are equal; not, where they are too deep to be compared."""
+    try:
+        return bool(new == old)
+    except RecursionError:
+        return False
 
 
 def _object(value: Mapping[str, Any], name: str, pointer: str) -> Mapping[str, Any]:

@@ -11,15 +11,15 @@ from typing import Any, Final
 
 import msgspec
 
-from controller.documents import check_depth, read_json
-from controller.errors import Code, Invalid
-from controller.settings import KIB, Limits
+from controller.documents import read_json
+from controller.errors import Code, Invalid, Refused
+from controller.settings import Limits
 
 VERSIONS: Final = frozenset({"admission.k8s.io/v1", "admission.k8s.io/v1beta1"})
 _UID: Final = 256
 """Longest uid, in characters; the API server's are UUIDs."""
-_INDENTED: Final = 64 * KIB
-"""Longest document whose depth is read off its indented form, which is up to 500 times as long for hostile input."""
+_DEEPEST: Final = 1000
+"""Levels at which Python's own guard against recursion stops the decoder; below it nothing here recurses into an object."""
 _WHAT: Final = "AdmissionReview"
 
 _DECODER: Final = msgspec.json.Decoder()
@@ -83,7 +83,9 @@ def open_envelope(raw: bytes) -> Envelope:
     """
     try:
         document = _DECODER.decode(raw)
-    except (ValueError, RecursionError) as error:  # msgspec's errors and UnicodeDecodeError are ValueErrors
+    except RecursionError:
+        raise _invalid("is nested too deeply") from None
+    except ValueError as error:  # msgspec's errors and UnicodeDecodeError are such
         raise _invalid("is not JSON", found=str(error)[:120]) from None
     if not isinstance(document, dict):
         raise _invalid("is not a JSON object", found=type(document).__name__)
@@ -107,7 +109,7 @@ def read_review(raw: bytes, envelope: Envelope, limits: Limits) -> Review:
     """Read the rest of the review that `envelope` was opened from.
 
     Raises:
-        Refused: `Ambiguous` where a name stands twice in an object, `LimitExceeded` where it is nested too deeply.
+        Refused: `Ambiguous` where a name stands twice in an object.
         Invalid: `InvalidReview` naming the field.
     """
     _check_one_reading(raw, envelope, limits)
@@ -133,7 +135,7 @@ def read_review(raw: bytes, envelope: Envelope, limits: Limits) -> Review:
 
 
 def _check_one_reading(raw: bytes, envelope: Envelope, limits: Limits) -> None:
-    """Refuse a document with a repeated name, or too deep, at a small part of the price of looking at every object.
+    """Refuse a document with a repeated name, at a small part of the price of looking at every object.
 
     The decoder keeps the last of two equal names, so what it dropped is missing when its value is encoded again. A string
     costs two quotation marks, and one more for each that it holds: written in the raw form as backslash and quotation mark
@@ -145,14 +147,13 @@ def _check_one_reading(raw: bytes, envelope: Envelope, limits: Limits) -> None:
     there are (after an escaped backslash), which makes the left side larger still: equality proves that nothing was dropped.
     Equal bytes, which the API server's compact form usually gives, prove it sooner. Everything else goes the exact way.
     """
-    encoded = _ENCODER.encode(envelope.document)
+    try:
+        encoded = _ENCODER.encode(envelope.document)
+    except RecursionError:
+        raise Refused(Code.LIMIT_EXCEEDED, f"{_WHAT} is nested too deeply") from None
     if encoded != raw.rstrip() and raw.count(b'"') + raw.count(b"\\u0022") != encoded.count(b'"'):
         # Names that differ in letter case are two names to the API server, and labels may well be.
-        read_json(raw, _WHAT, limit=limits.review_bytes, max_depth=limits.object_depth, fold_names=False)
-    # One space per level, and no line breaks within strings: a line that deep begins with that many.
-    deep = b"\n" + b" " * limits.object_depth
-    if len(raw) > _INDENTED or deep in msgspec.json.format(raw, indent=1):
-        check_depth(raw, _WHAT, limits.object_depth)
+        read_json(raw, _WHAT, limit=limits.review_bytes, max_depth=_DEEPEST, fold_names=False)
 
 
 def _kind(request: dict[str, Any]) -> GroupKind:

@@ -215,7 +215,6 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "image twice, escaped": (changed().replace(b'"image":"nginx"', b'"im\\u0061ge":"evil","image":"nginx"'), "stands twice"),
     "operation twice": (changed().replace(b'"operation"', b'"operation":"DELETE","operation"'), "stands twice"),
     "uid twice": (changed().replace(b'"uid":', b'"uid":"other","uid":', 1), "stands twice"),
-    "too deep": (changed(note=json.loads("[" * 200 + "]" * 200)), "nested too deeply"),
     "too many images": (changed(object=pod(*["nginx"] * 600)), "names too many images"),
 }
 """Reviews that can be answered, and the reason they are given."""

@@ -1,6 +1,7 @@
 """Images found, left out, and refused, by kind and place."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -196,6 +197,13 @@ def test_images_of_one_object_are_bounded() -> None:
     assert (caught.value.reason.code, caught.value.reason.expected) == (Code.LIMIT_EXCEEDED, "at most 3")
 
 
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 class TestUpdate:
     """Design, rule 9."""
 
@@ -226,6 +234,14 @@ class TestUpdate:
             judged(broken)
         with pytest.raises(Invalid):
             judged(broken, operation="UPDATE", old=workload("Deployment", {"containers": [], "volumes": []}))
+
+    def test_specs_too_deep_to_be_compared_are_taken_for_changed(self) -> None:
+        old, new = parsed(pod("a")), parsed(pod("a", "b"), operation="UPDATE", old={})
+        assert old.object is not None
+        assert new.object is not None
+        for document in (old.object, new.object):
+            document["spec"]["deep"] = nested(5000)
+        assert [s.image for s in TABLE.to_judge(replace(new, old_object=old.object))] == ["b"]
 
     def test_an_unknown_kind_is_refused_though_nothing_changed(self) -> None:
         document = {"apiVersion": "acme.example/v1", "kind": "Rollout", "metadata": {}, "spec": {}}
