@@ -64,9 +64,7 @@ class Gate:
         self._looked_up = looked_up
         self._lookups = Lookups(settings, clock, looked_up)
         self._judging = Judging(settings, clock)
-        self._known: LRUCache[tuple[int, str], tuple[Reference, tuple[CompiledPolicy, ...]]] = LRUCache(
-            settings.cache.entries
-        )
+        self._known: LRUCache[Hashable, tuple[Reference, tuple[CompiledPolicy, ...]]] = LRUCache(settings.cache.entries)
         self._reports: LRUCache[Hashable, Report] = LRUCache(settings.cache.entries)
 
     async def judge(
@@ -106,7 +104,7 @@ class Gate:
 
     def _about(self, image: str, snapshot: Snapshot) -> tuple[Reference, tuple[CompiledPolicy, ...]]:
         """The image's reference and the policies about it, wherever it is to run; worked out once for a snapshot."""
-        key = (snapshot.number, image)
+        key = (snapshot.number, snapshot.fingerprint, image)
         known = self._known.get(key)
         if known is None:
             reference = Reference.parse(image)
@@ -123,7 +121,7 @@ class Gate:
         policies = placed(candidates, snapshot, subject.workload)
         if not policies.judged:
             return decision.without_evidence(named, reference, policies, self._settings.unmatched_images)
-        memo = (subject.image, source.scope, snapshot.number, policies.key)
+        memo = (subject.image, source.scope, snapshot.number, snapshot.fingerprint, policies.key)
         return _Plan(named, reference, self._settings.origin(reference), policies, memo)
 
     def _recall(self, plan: _Plan) -> Report | None:

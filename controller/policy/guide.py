@@ -1,4 +1,7 @@
-"""The tables of fields at the end of docs/policy.md, from the models: `python -m controller.policy.guide docs/policy.md`."""
+"""The tables of fields at the end of docs/policy.md and docs/settings.md, from the models.
+
+`python -m controller.policy.guide docs/policy.md docs/settings.md` writes them; a test holds the files to them.
+"""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,9 +18,11 @@ from pydantic_core import PydanticUndefined
 
 from controller.policy.model import Spec
 from controller.policy.part import Later
+from controller.settings import Settings
 
 _HEADING: Final = "## Fields that are judged"
-_PLAIN: Final = {str: "text", int: "number", float: "duration", bool: "true or false", datetime: "time"}
+_SETTINGS_HEADING: Final = "## Every key"
+_PLAIN: Final = {str: "text", int: "number", float: "duration", bool: "true or false", datetime: "time", Path: "path"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +104,19 @@ def _model(annotation: Any) -> type[BaseModel] | None:
     return next((found for found in map(_model, get_args(annotation)) if found), None)
 
 
+def settings_table() -> str:
+    """Every key of the settings file as one Markdown table."""
+    body = [(f"`{row.path}`", row.holds, row.default, row.meaning) for row in rows(Settings)]
+    return f"{_SETTINGS_HEADING}\n\n{_table(('key', 'holds', 'default', 'meaning'), body)}"
+
+
 def rewrite(guide: Path) -> None:
     """Put the tables in place of those at the end of `guide`."""
-    prose = guide.read_text(encoding="utf-8").partition(_HEADING)[0]
-    guide.write_text(prose + tables(), encoding="utf-8")
+    heading, made = (_SETTINGS_HEADING, settings_table()) if guide.name == "settings.md" else (_HEADING, tables())
+    prose = guide.read_text(encoding="utf-8").partition(heading)[0]
+    guide.write_text(prose + made, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    rewrite(Path(sys.argv[1]))
+    for name in sys.argv[1:]:
+        rewrite(Path(name))

@@ -13,6 +13,7 @@ from controller.policy import guide
 from controller.policy.store import read_directory, read_text
 from controller.policy.yamlfile import read
 from controller.reference import Repository
+from controller.settings import Settings
 from tests.fakes.evidence import signature
 from tests.fakes.keys import signing_key
 from tests.fakes.policies import LIMITS, reason_codes, verdict
@@ -24,6 +25,12 @@ EXAMPLES = sorted(path.parent for path in (ROOT / "policies").glob("*/policy.yam
 def test_the_tables_of_fields_are_those_of_the_models() -> None:
     text = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
     assert text.endswith(guide.tables()), "python -m controller.policy.guide docs/policy.md"
+
+
+def test_the_table_of_settings_is_that_of_the_models() -> None:
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert text.endswith(guide.settings_table()), "python -m controller.policy.guide docs/settings.md"
+    assert {row.meaning[-1:] for row in guide.rows(Settings)} <= {".", ""}
 
 
 def test_every_field_says_what_it_holds_and_means() -> None:
