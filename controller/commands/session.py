@@ -83,7 +83,7 @@ def compiled(documents: Sequence[Document], limits: Limits, number: int = 1) -> 
     Args:
         documents: Policies and Namespaces.
         limits: Counts and sizes.
-        number: Of the snapshot. A gate remembers reports under it: whoever shows one gate several snapshots must number them.
+        number: Of the snapshot. A gate remembers reports under it: who shows one gate several snapshots must number them.
     """
     policies = [document for document in documents if document.kind in POLICY_KINDS]
     if not policies:
