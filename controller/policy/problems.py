@@ -15,6 +15,7 @@ from controller.errors import Code, Invalid, Reason
 
 _SHOWN: Final = 8
 _FOUND: Final = 60
+_NAME: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,9 @@ def of_shape(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
     """Put what pydantic found into words; misspelt fields get the name that was probably meant."""
     details = [detail for detail in error.errors(include_url=False) if not _is_echo(detail)]
     details.sort(key=lambda detail: detail["type"] == "missing")  # a misspelt field says why another is missing
-    return [_shape(detail, model) for detail in details]
+    # Only what is shown is put into words: a tenant's policy may hold a hundred thousand misspelt fields.
+    told = [_shape(detail, model) for detail in details[:_SHOWN]]
+    return told + [Problem(path(detail["loc"]), "is wrong") for detail in details[_SHOWN:]]
 
 
 def _is_echo(detail: ErrorDetails) -> bool:
@@ -96,10 +99,10 @@ def path(location: Iterable[int | str]) -> str:
             text += f"[{part}]"
         elif part == "[key]":  # pydantic's mark for the key of a mapping, said by the name before it
             continue
-        elif part.isidentifier():
+        elif len(part) <= _NAME and part.isidentifier():
             text += f".{part}" if text else part
         else:
-            text += f"[{part[:80]!r}]"
+            text += f"[{part[:_NAME]!r}]"
     return text
 
 
@@ -111,7 +114,7 @@ def show(value: object) -> str:
         return f"a list of {len(value)}" if value else "an empty list"
     if value is None:
         return "nothing"
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = json.dumps(value[:_FOUND] if isinstance(value, str) else value, ensure_ascii=False, default=str)
     return text if len(text) <= _FOUND else text[: _FOUND - 1] + "…"
 
 
@@ -154,9 +157,9 @@ def _expected(kind: str, context: Mapping[str, Any], message: str) -> str:
 
 def _known_names(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     *parents, last = location
-    names = _names(model, parents)
-    near = difflib.get_close_matches(str(last), names, n=1, cutoff=0.6)
-    folded = [name for name in names if name.casefold() == str(last).casefold()]
+    names, written = _names(model, parents), str(last)[:_FOUND]
+    near = difflib.get_close_matches(written, names, n=1, cutoff=0.6)
+    folded = [name for name in names if name.casefold() == written.casefold()]
     if folded or near:
         return f"{(folded or near)[0]} (did you mean it?)"
     return "one of " + ", ".join(names) if names else "no such field"
