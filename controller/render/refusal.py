@@ -22,6 +22,7 @@ _ENCODER: Final = msgspec.json.Encoder()
 _PARAGRAPH: Final = 400
 """Characters for one image told in full."""
 _IN_FULL: Final = 2
+_SILENT: Final = frozenset({Verdict.ALLOW, Verdict.AUDIT})
 _SEPARATOR: Final = " | "
 _WARNING_AIM: Final = 120
 _IMAGE: Final = 110
@@ -81,6 +82,8 @@ def warnings(reports: Iterable[Report]) -> tuple[str, ...]:
 
 
 def _warnings(report: Report) -> Iterator[str]:
+    if report.verdict in _SILENT and not report.stale:  # nothing in it has a stronger effect; most requests end here
+        return
     name = clip_middle(clean(report.named.image), _IMAGE_BRIEF)
     found = findings(report, Effect.WARN)
     for finding in found:
@@ -170,11 +173,11 @@ def _audit(reports: Sequence[Report]) -> dict[str, str]:
 
 
 def _audited(report: Report) -> dict[str, object]:
-    policies = [clip(clean(str(policy.policy)), _PLACE) for policy in report.policies]
+    policies = [clip(clean(str(policy.policy)), _PLACE) for policy in report.policies[:_AUDITED_POLICIES]]
     return {
         "image": clip_middle(clean(report.named.image), 256),
         "pointer": clip(clean(report.named.pointer), 128),
         "digest": str(report.digest or ""),
         "verdict": report.verdict.value,
-        "policies": policies[:_AUDITED_POLICIES],
+        "policies": policies,
     }

@@ -1,5 +1,6 @@
 """`sigward verify` and `sigward explain` against a running registry."""
 
+import base64
 import io
 import json
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from controller.demo.authentication import Account, BasicAuthentication
 from controller.demo.images import ImageBuilder
 from controller.demo.registry import EmbeddedRegistry
 from controller.demo.signer import Signer, Style
@@ -291,6 +293,21 @@ async def test_a_manifest_names_no_registry_literally(world: World) -> None:
         "verify", "-f", path, "--key", world.key("release"), "-o", "json", "--private-registry", world.registry.host
     )
     assert (ran.code, codes(ran.document)) == (3, ["Unreachable"])  # reached, and no TLS spoken there
+
+
+async def test_the_credentials_of_docker_login_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = SigningKey.generate()
+    (tmp_path / "release.pub").write_text(key.public_pem, encoding="utf-8")
+    async with EmbeddedRegistry(authentication=BasicAuthentication(Account("jane", "secret"))) as registry:
+        Signer(registry).sign(ImageBuilder(registry).image("shop/web", "1"), key)
+        flags = (f"{registry.host}/shop/web:1", "--key", tmp_path / "release.pub", "--insecure-registry", registry.host)
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+        ran = await sigward("verify", *flags, "-o", "json")
+        assert (ran.code, codes(ran.document)) == (3, ["Unauthorized"])
+        auth = base64.b64encode(b"jane:secret").decode()
+        config = json.dumps({"auths": {registry.host: {"auth": auth}}})
+        (tmp_path / "config.json").write_text(config, encoding="utf-8")
+        assert (await sigward("verify", *flags)).code == 0
 
 
 async def test_yaml_that_two_readers_read_differently_is_no_matter_outside_of_images(world: World) -> None:
