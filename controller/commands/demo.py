@@ -171,7 +171,7 @@ def _text(outcomes: Sequence[Outcome], drawing: Style) -> str:
     if wrong:
         parts.append(f"{len(outcomes)} scenarios; not as expected: {', '.join(wrong)}")
     elif outcomes:
-        parts.append(f"{len(outcomes)} scenarios, all as expected.")
+        parts.append(f"{len(outcomes)} scenarios, all as expected." if len(outcomes) > 1 else "1 scenario, as expected.")
     else:
         parts.append("no such scenario")
     return "\n\n".join(parts)
