@@ -4,17 +4,21 @@ Only settled answers are remembered. What a tag names and what is stored beside 
 bytes never change while a tag and the evidence beside a digest do.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from controller.cache import ByteBudget, Entry, Flights, Memory
-from controller.errors import Refused, Undecided
+from controller.errors import Code, Refused, Undecided
 from controller.evidence import Evidence
 from controller.formats import needs_artifact, read, with_artifact
 from controller.reference import Digest, Reference, Repository
 from controller.registry.discovery import Discovery, Gap, Want, discover
+from controller.registry.lookup import Lookup, begin
 from controller.registry.source import Manifest, Source
 from controller.settings import Settings
+
+T = TypeVar("T")
 
 LookedUp = Callable[[str, str], None]
 """Told of each look into a memory: which (`report`, `tag`, `evidence`), and `hit`, `miss` or `stale`."""
@@ -70,6 +74,33 @@ class Lookups:
         self._resolving: Flights[Hashable, Resolved] = Flights(limits.lookups_in_flight, limits.lookup_timeout)
         self._collecting: Flights[Hashable, Collected] = Flights(limits.lookups_in_flight, limits.lookup_timeout)
         self._budget = ByteBudget(limits.payload_bytes_in_flight)
+        self._under_way: dict[Hashable, Lookup] = {}
+
+    async def _join(
+        self,
+        flights: Flights[Hashable, T],
+        key: Hashable,
+        lookup: Callable[[], Awaitable[T]],
+        deadline: float,
+        registry: str,
+    ) -> T:
+        """One flight, whose caller is told which host kept it waiting: the registry, its token service or its storage."""
+
+        async def timed() -> T:
+            with begin(self._settings.limits.lookup_timeout) as self._under_way[key]:
+                try:
+                    return await lookup()
+                finally:
+                    del self._under_way[key]
+
+        try:
+            return await flights.join(key, timed, deadline, registry)
+        except Undecided as error:
+            waiting = self._under_way[key].waiting_for if key in self._under_way else ()
+            if error.reason.code is not Code.DEADLINE or not waiting:
+                raise
+            hosts = ", ".join(waiting)
+            raise Undecided(Code.DEADLINE, f"no answer in time from {hosts}", source=hosts) from None
 
     async def resolve(self, source: Source, reference: Reference, deadline: float) -> Resolved:
         """What `reference` names: its own digest where it has one, else what the tag points to.
@@ -89,11 +120,12 @@ class Lookups:
             return entry.value
         self._looked_up("tag", "miss")
         try:
-            return await self._resolving.join(
-                key, lambda: self._resolve(source, reference, key), deadline, reference.repository.registry
+            return await self._join(
+                self._resolving, key, lambda: self._resolve(source, reference, key), deadline, reference.repository.registry
             )
-        except Undecided:
-            if entry and self._settings.mutate and entry.fresh(self._clock(), self._settings.cache.max_stale):
+        except Undecided as error:
+            away = error.reason.code is not Code.UNAUTHORIZED  # a registry that refuses our credentials is there
+            if entry and away and self._settings.mutate and entry.fresh(self._clock(), self._settings.cache.max_stale):
                 self._looked_up("tag", "stale")
                 return replace(entry.value, stale=True)
             raise
@@ -118,8 +150,12 @@ class Lookups:
         entry = self._manifests.get(key)
         if entry:  # a digest's bytes never change
             return entry.value
-        return await self._resolving.join(
-            key, lambda: self._read_manifest(source, reference, key), deadline, reference.repository.registry
+        return await self._join(
+            self._resolving,
+            key,
+            lambda: self._read_manifest(source, reference, key),
+            deadline,
+            reference.repository.registry,
         )
 
     async def _resolve(self, source: Source, reference: Reference, key: Hashable) -> Resolved:
@@ -158,8 +194,12 @@ class Lookups:
         """
         key = (source.scope, repository, digest, wants)
         try:
-            return await self._collecting.join(
-                key, lambda: self._collect(source, repository, digest, wants, key), deadline, repository.registry
+            return await self._join(
+                self._collecting,
+                key,
+                lambda: self._collect(source, repository, digest, wants, key),
+                deadline,
+                repository.registry,
             )
         except Undecided as error:
             return Collected(gaps=(Gap(str(repository), error.reason, settled=False),))

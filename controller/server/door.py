@@ -127,7 +127,7 @@ class AdmissionDoor:
         except Exception as error:  # noqa: BLE001 - the one catch-all: it denies
             if exchange.envelope is None:
                 return self._unanswerable(error)
-            answer = self._denial(error, exchange.envelope.uid)
+            answer = self._failed(error, exchange)
         self._tell(exchange, exchange.envelope, answer)
         return web.Response(body=encode(exchange.envelope, answer), content_type="application/json")
 
@@ -176,6 +176,14 @@ class AdmissionDoor:
             return Answer(allowed=True)
         digests = await judging.gate.pin(subjects, judging.source, exchange.deadline)
         return Answer(allowed=True, patch=pin(zip(subjects, digests, strict=True)))
+
+    def _failed(self, error: Exception, exchange: _Exchange) -> Answer:
+        """What a failure answers: a denial at `/validate`, no patch at `/mutate`.
+
+        Pinning never judges: what it cannot do it leaves for validation, which sees the same request and refuses it there.
+        """
+        denial = self._denial(error, exchange.envelope.uid if exchange.envelope else "")
+        return Answer(allowed=True) if exchange.path == "/mutate" else denial
 
     def _denial(self, error: Exception, uid: str) -> Answer:
         """A refusal without a judgement; what was not foreseen shows the uid and nothing else."""

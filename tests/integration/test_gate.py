@@ -15,6 +15,7 @@ from tests.fakes import faults
 from tests.fakes.gates import Clock, House, authority, codes, local, policy, snapshot
 from tests.fakes.keys import signing_key
 from tests.fakes.registry import FaultyRegistry
+from tests.fakes.servers import HangingListener
 
 RELEASE = signing_key("release")
 OTHER = signing_key("other")
@@ -334,3 +335,24 @@ class TestFailure:
             report = await house.judge(image.pinned, SIGNED, within=5)
             assert report.verdict is Verdict.ALLOW
         assert len([entry for entry in faulty_registry.requests.counted if entry.path.endswith(".sig")]) == 1
+
+    async def test_names_the_storage_host_that_kept_it_waiting(self, faulty_registry: FaultyRegistry) -> None:
+        image = ImageBuilder(faulty_registry).image("shop/web", "1")
+        Signer(faulty_registry).sign(image, RELEASE)
+        with HangingListener() as storage:
+            async with House(local(faulty_registry.host, storage.host)) as house:
+                faulty_registry.inject(faults.redirect(f"http://{storage.host}"), Kind.BLOB)
+                late = await house.judge(image.pinned, SIGNED, within=0.3)
+        assert (late.verdict, codes(late)) == (Verdict.DENY, ["Deadline"])
+        assert storage.host in str(late.policies[0].requirements[0].reason)
+
+    async def test_a_tag_is_not_stale_where_the_registry_refuses_us(
+        self, away: House, faulty_registry: FaultyRegistry
+    ) -> None:
+        image = ImageBuilder(faulty_registry).image("shop/web", "1")
+        Signer(faulty_registry).sign(image, RELEASE)
+        await away.judge(image.reference, SIGNED)
+        faulty_registry.inject(faults.status(401), path="/manifests/1")
+        away.clock.pass_(61)
+        report = await away.judge(image.reference, SIGNED)
+        assert (report.verdict, report.undecided, report.digest) == (Verdict.DENY, True, None)
