@@ -343,8 +343,8 @@ class TestFailure:
             async with House(local(faulty_registry.host, storage.host)) as house:
                 faulty_registry.inject(faults.redirect(f"http://{storage.host}"), Kind.BLOB)
                 late = await house.judge(image.pinned, SIGNED, within=0.3)
-        assert (late.verdict, codes(late)) == (Verdict.DENY, ["Deadline"])
-        assert storage.host in str(late.policies[0].requirements[0].reason)
+            assert (late.verdict, codes(late)) == (Verdict.DENY, ["Deadline"])
+            assert storage.host in str(late.policies[0].requirements[0].reason)
 
     async def test_a_tag_is_not_stale_where_the_registry_refuses_us(
         self, away: House, faulty_registry: FaultyRegistry
