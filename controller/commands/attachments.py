@@ -6,7 +6,7 @@ Found is not proved: what an attachment says it is comes from whoever pushed it,
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from controller import formats
 from controller.admission.subject import Workload
@@ -15,18 +15,13 @@ from controller.decision.applicable import applicable
 from controller.decision.findings import Answer, Findings, Piece, opinions
 from controller.errors import Reason, Refused, SigwardError, Undecided
 from controller.evidence import COSIGN_SIGN_PREDICATE, Envelope, Evidence, Judge
-from controller.formats import statement
+from controller.formats import buildkit, statement
 from controller.reference import Digest, Reference
 from controller.registry.discovery import Attachment, Gap, Want, cosign_tag, discover
 from controller.registry.source import Descriptor, Manifest, Source
 from controller.settings import Limits
 
 What = Literal["Signature", "Attestation", "UnsignedAttestation", "Other", "Unreadable"]
-
-_REFERENCE_TYPE: Final = "vnd.docker.reference.type"
-_REFERENCE_DIGEST: Final = "vnd.docker.reference.digest"
-_ATTESTATION_MANIFEST: Final = "attestation-manifest"
-_PREDICATE_TYPE: Final = "in-toto.io/predicate-type"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +67,25 @@ class Inventory:
     judged: bool
 
 
-async def take(source: Source, reference: Reference, policies: Snapshot | None, limits: Limits, now: float) -> Inventory:
+@dataclass(frozen=True, slots=True)
+class _Judging:
+    """What every piece is judged against: the image under its origin's name, by policies, at a time (POSIX seconds)."""
+
+    image: Manifest
+    origin: Reference
+    policies: Sequence[CompiledPolicy]
+    now: float
+
+
+async def take(
+    source: Source, reference: Reference, origin: Reference, policies: Snapshot | None, limits: Limits, now: float
+) -> Inventory:
     """List everything attached to `reference`, and let the authorities of every policy about it judge each piece.
 
     Args:
         source: The registry.
         reference: The image.
+        origin: Its name after remapping: where evidence is looked for, and what OpenPGP signatures must be for.
         policies: Whom to trust; None for nobody.
         limits: Counts and sizes.
         now: POSIX seconds, the time of judgement.
@@ -89,17 +97,18 @@ async def take(source: Source, reference: Reference, policies: Snapshot | None, 
     image = await source.resolve(reference)
     repository = reference.repository
     discovery, listed, bom, unsigned = await asyncio.gather(
-        discover(source, [repository], image.digest, frozenset(Want), limits),
+        discover(source, [origin.repository], image.digest, frozenset(Want), limits),
         _listed(source, reference, image),
         _attached_sbom(source, reference, image),
         _unsigned(source, reference, image),
     )
     judges = applicable(policies, Workload(), repository).judged if policies else ()
-    pieces = [entry for attachment in discovery.attachments for entry in _read(attachment, image, judges, limits, now)]
+    judging = _Judging(image, origin, judges, now)
+    pieces = [entry for attachment in discovery.attachments for entry in _read(attachment, judging, limits)]
     known = {attachment.origin.manifest for attachment in discovery.attachments}
     named = " ".join(gap.place for gap in discovery.gaps)
     others = [_other(entry) for entry in listed if entry.digest not in known and entry.digest.short not in named]
-    platforms = tuple(entry.platform for entry in image.manifests if entry.platform and not _is_unsigned(entry))
+    platforms = tuple(name for name, _ in buildkit.platforms(image.manifests))
     return Inventory(
         reference,
         image.digest,
@@ -111,9 +120,7 @@ async def take(source: Source, reference: Reference, policies: Snapshot | None, 
     )
 
 
-def _read(
-    attachment: Attachment, image: Manifest, judges: Sequence[CompiledPolicy], limits: Limits, now: float
-) -> Iterable[Attached]:
+def _read(attachment: Attachment, judging: _Judging, limits: Limits) -> Iterable[Attached]:
     place, manifest = str(attachment.origin.place), str(attachment.origin.manifest)
     kind = attachment.media_type
     try:
@@ -125,7 +132,7 @@ def _read(
         yield Attached("Other", place, manifest, kind)
     for evidence in found:
         what, predicate_type = _claims(evidence, limits)
-        proofs = _proofs(formats.with_artifact(evidence, image.raw), image.digest, judges, now)
+        proofs = _proofs(formats.with_artifact(evidence, judging.image.raw, judging.image.media_type), judging)
         yield Attached(what, place, manifest, kind, evidence.format.value, predicate_type, proofs=proofs)
 
 
@@ -140,13 +147,15 @@ def _claims(evidence: Evidence, limits: Limits) -> tuple[What, str]:
     return ("Signature", "") if kind == COSIGN_SIGN_PREDICATE else ("Attestation", kind)
 
 
-def _proofs(evidence: Evidence, digest: Digest, policies: Sequence[CompiledPolicy], now: float) -> tuple[Proof, ...]:
+def _proofs(evidence: Evidence, judging: _Judging) -> tuple[Proof, ...]:
+    digest, policies = judging.image.digest, judging.policies
     revoked = frozenset(signer for policy in policies for signer in policy.revoked.signers)
     proofs: list[Proof] = []
     for policy in policies:
         for authority in policy.authorities:
-            answer = _ask(authority.judge, evidence, digest, now)
-            seen = Findings(digest, pieces=(Piece(evidence, {authority.judge.fingerprint: answer}),))
+            answer = _ask(authority.judge, evidence, digest, judging.now)
+            piece = Piece(evidence, {authority.judge.fingerprint: answer})
+            seen = Findings(digest, pieces=(piece,), reference=judging.origin)
             for opinion in opinions(seen, authority, revoked):
                 reason = None if isinstance(opinion.answer, tuple) else opinion.answer.reason
                 signer = ", ".join(sorted({fact.signer.name for fact in opinion.facts}))
@@ -192,13 +201,13 @@ async def _attached_sbom(source: Source, reference: Reference, image: Manifest) 
 
 async def _unsigned(source: Source, reference: Reference, image: Manifest) -> tuple[Attached, ...]:
     """BuildKit's attestations inside an index: trustworthy only through a signature on the index itself."""
-    entries = [entry for entry in image.manifests if _is_unsigned(entry)]
+    entries = buildkit.attestations(image)
     found = await asyncio.gather(*(_attestation_manifest(source, reference, entry) for entry in entries))
     return tuple(attached for each in found for attached in each)
 
 
 async def _attestation_manifest(source: Source, reference: Reference, entry: Descriptor) -> tuple[Attached, ...]:
-    place, about = f"manifest {entry.digest.short} of the index", entry.annotations.get(_REFERENCE_DIGEST, "")
+    place, about = f"manifest {entry.digest.short} of the index", buildkit.about(entry)
     try:
         manifest = await source.manifest(reference.repository, entry.digest)
     except SigwardError as error:
@@ -210,12 +219,8 @@ async def _attestation_manifest(source: Source, reference: Reference, entry: Des
             f"{place}, layer {number}",
             str(entry.digest),
             layer.media_type,
-            predicate_type=layer.annotations.get(_PREDICATE_TYPE, ""),
+            predicate_type=layer.annotations.get(buildkit.PREDICATE_TYPE, ""),
             about=about,
         )
         for number, layer in enumerate(layers, 1)
     )
-
-
-def _is_unsigned(entry: Descriptor) -> bool:
-    return entry.annotations.get(_REFERENCE_TYPE) == _ATTESTATION_MANIFEST

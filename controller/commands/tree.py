@@ -79,7 +79,8 @@ async def _take(
 ) -> Inventory:
     try:
         async with asyncio.timeout(patience), session.session(settings, patience, named) as gate:
-            return await attachments.take(gate.source, reference, policies, settings.limits, time.time())
+            origin = settings.origin(reference)
+            return await attachments.take(gate.source, reference, origin, policies, settings.limits, time.time())
     except TimeoutError:
         raise Undecided(Code.DEADLINE, f"{reference} was not listed in time", source=reference.repository.registry) from None
 

@@ -141,6 +141,7 @@ class CompiledPolicy:
     """A policy ready to judge.
 
     Where `broken` is set the policy did not compile: it still applies to its `scope` and fails there in its own mode.
+    With `each_platform` the requirements are about every platform of an index instead of the index.
     `on_unavailable` is the effect of an undecided requirement, cut at the policy's ceiling. `origin` is the file and line it
     stands at, where it comes from a file.
     """
@@ -153,6 +154,7 @@ class CompiledPolicy:
     requirements: tuple[Requirement, ...] = ()
     revoked: Revoked = Revoked()
     broken: Reason | None = None
+    each_platform: bool = False
     origin: str = ""
 
     @property

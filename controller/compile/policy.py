@@ -14,7 +14,7 @@ from controller.policy import authorities, problems, rules
 from controller.policy.model import Match, Spec, TrustPolicyResource
 from controller.policy.problems import Problem, Problems
 from controller.policy.store import Document
-from controller.policy.words import OnUnavailable, TransparencyLog
+from controller.policy.words import OnUnavailable, Platforms, TransparencyLog
 from controller.reference import Digest, ImagePattern
 from controller.registry.discovery import Want
 from controller.settings import Limits
@@ -71,6 +71,7 @@ def _compile(resource: TrustPolicyResource, document: Document, found: Problems,
         requirements=compile_requirements(spec, found),
         revoked=Revoked(frozenset(map(Digest.parse, spec.revoked.digests)), frozenset(map(key_signer, spec.revoked.keys))),
         origin=document.origin,
+        each_platform=spec.platforms is Platforms.EACH,
     )
 
 

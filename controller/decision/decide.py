@@ -7,8 +7,8 @@ from typing import Final
 
 from controller.compile.compiled import CEILING, AllowUnsigned, CompiledPolicy, Effect
 from controller.decision.applicable import Applicable
-from controller.decision.findings import Findings
-from controller.decision.report import Named, Outcome, PolicyResult, Report, Verdict
+from controller.decision.findings import Findings, Platform
+from controller.decision.report import Named, Outcome, PolicyResult, Report, RequirementResult, Verdict
 from controller.decision.requirements import allowed, judge_requirement
 from controller.decision.requirements import effect as effect_of
 from controller.errors import Code, Reason, Refused, Undecided
@@ -27,6 +27,7 @@ _UNMATCHED: Final[Mapping[Unmatched, Effect]] = {
     Unmatched.WARN: Effect.WARN,
     Unmatched.DENY: Effect.DENY,
 }
+_NO_PLATFORM: Final = Refused(Code.MALFORMED, "the index holds no platform", expected="at least one image")
 _SEVERITY: Final = (Outcome.FAILED, Outcome.MISSING, Outcome.UNDECIDED)
 
 
@@ -83,13 +84,35 @@ def _judge(policy: CompiledPolicy, findings: Findings, revoked: frozenset[str]) 
     denied = _revoked_digest(policy, (findings.digest, *findings.children))
     if denied:
         return denied, math.inf
+    parts = [Platform("", findings)]
+    if policy.each_platform and findings.children:
+        parts = list(findings.platforms) or [Platform("", _NO_PLATFORM)]  # an index that holds nothing to run passes nothing
+    judged = [_judge_part(policy, part, revoked) for part in parts]
+    results = tuple(result for part, _ in judged for result in part.requirements)
+    effect = max((part.effect for part, _ in judged), default=Effect.IGNORE)
+    outcomes = {part.outcome for part, _ in judged}
+    outcome = next((worst for worst in _SEVERITY if worst in outcomes), Outcome.PASS)
+    reason = next((part.reason for part, _ in judged if part.reason and part.outcome is outcome), None)
+    return PolicyResult(policy.id, policy.mode, effect, outcome, results, reason), min(bound for _, bound in judged)
+
+
+def _judge_part(policy: CompiledPolicy, part: Platform, revoked: frozenset[str]) -> tuple[PolicyResult, float]:
+    """The same for one platform, or for the one digest of a policy that judges no platforms."""
+    findings = part.findings
+    if not isinstance(findings, Findings):
+        unresolved = _unresolved(policy, findings)
+        return replace(unresolved, requirements=_on(part.name, unresolved.requirements)), math.inf
     judged = [judge_requirement(policy, requirement, findings, revoked) for requirement in policy.requirements]
-    results = tuple(item.result for item in judged)
+    results = _on(part.name, [item.result for item in judged])
     effect = max((result.effect for result in results), default=Effect.IGNORE)
     outcomes = {result.outcome for result in results}
     outcome = next((worst for worst in _SEVERITY if worst in outcomes), Outcome.PASS)
     bound = min((fact.valid_until for item in judged for fact in item.facts), default=math.inf)
     return PolicyResult(policy.id, policy.mode, effect, outcome, results), bound
+
+
+def _on(platform: str, results: Iterable[RequirementResult]) -> tuple[RequirementResult, ...]:
+    return tuple(replace(result, platform=platform) if platform else result for result in results)
 
 
 def _revoked_digest(policy: CompiledPolicy, digests: Sequence[Digest]) -> PolicyResult | None:

@@ -28,7 +28,7 @@ class Findings:
     `reference` is the name the image is judged under, remapped: what signatures that promise a name are compared with; with
     none they count for nothing. `children` are the manifests of an index. `gaps` are sources without a believable answer
     (`settled` ones were refused, the others did not answer), `unreadable` pieces that are no evidence. `stale` says that the
-    registry is away and this is what it said before.
+    registry is away and this is what it said before. `platforms` are those of an index, where a policy judges each.
     """
 
     digest: Digest
@@ -38,6 +38,7 @@ class Findings:
     unreadable: tuple[Gap, ...] = ()
     stale: bool = False
     reference: Reference | None = None
+    platforms: tuple["Platform", ...] = ()
 
     @property
     def unanswered(self) -> tuple[Gap, ...]:
@@ -48,6 +49,14 @@ class Findings:
     def refused(self) -> tuple[Gap, ...]:
         """Sources whose answer was refused (a limit, malformed, other bytes): what they hide is not simply missing."""
         return tuple(gap for gap in self.gaps if gap.settled)
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """One platform of an index by name: what was learned about its manifest, or why nothing could be."""
+
+    name: str
+    findings: Findings | Refused | Undecided
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,8 @@ class Check:
 class RequirementResult:
     """One requirement: what was expected, what was found, and each check behind it.
 
-    `effect` is IGNORE on Pass, except for `unsafeAllowUnsigned`, which passes and warns with its reason.
+    `effect` is IGNORE on Pass, except for `unsafeAllowUnsigned`, which passes and warns with its reason. Where the policy
+    judges each platform of an index there is one result for each, which `platform` names.
     """
 
     name: str
@@ -56,6 +57,7 @@ class RequirementResult:
     reason: Reason | None = None
     checks: tuple[Check, ...] = ()
     note: str = ""
+    platform: str = ""
 
 
 @dataclass(frozen=True, slots=True)

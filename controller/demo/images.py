@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,10 +14,12 @@ from controller.demo.mediatypes import (
     DOCKER_INDEX,
     DOCKER_LAYER,
     DOCKER_MANIFEST,
+    IN_TOTO,
     OCI_CONFIG,
     OCI_INDEX,
     OCI_LAYER,
     OCI_MANIFEST,
+    STATEMENT_V01,
 )
 from controller.demo.registry import EmbeddedRegistry
 from controller.demo.store import StoredManifest
@@ -117,9 +120,18 @@ class ImageBuilder:
         return self._image(self._put(path, tag, manifest), path, tag)
 
     def index(
-        self, path: str, tag: str = "", *, content: bytes = b"", platforms: tuple[Platform, ...] = (AMD64, ARM64)
+        self,
+        path: str,
+        tag: str = "",
+        *,
+        content: bytes = b"",
+        platforms: tuple[Platform, ...] = (AMD64, ARM64),
+        attestations: Sequence[str] = (),
     ) -> Image:
-        """Push one image for each platform, and the index of them."""
+        """Push one image for each platform, and the index of them.
+
+        With `attestations` (predicate types) BuildKit's unsigned attestation manifest stands beside each image.
+        """
         images = tuple(
             self.image(path, content=content or f"{path}:{tag}".encode(), platform=platform) for platform in platforms
         )
@@ -127,8 +139,30 @@ class ImageBuilder:
             {**image.descriptor(), "platform": platform.document()}
             for image, platform in zip(images, platforms, strict=True)
         ]
+        if attestations:
+            entries += [self._attestation(path, image, attestations) for image in images]
         index = {"schemaVersion": 2, "mediaType": self._types.index, "manifests": entries}
         return self._image(self._put(path, tag, index), path, tag, images)
+
+    def _attestation(self, path: str, image: Image, predicate_types: Sequence[str]) -> dict[str, Any]:
+        """An entry as BuildKit writes it (attestation-storage.md): one unsigned statement for each type."""
+        subject = {"name": path, "digest": {image.digest.algorithm: image.digest.hex}}
+        layers = []
+        for kind in predicate_types:
+            statement = {"_type": STATEMENT_V01, "predicateType": kind, "subject": [subject], "predicate": {}}
+            layer = self._blob(path, IN_TOTO, json.dumps(statement).encode())
+            layers.append({**layer, "annotations": {"in-toto.io/predicate-type": kind}})
+        config = self._blob(path, self._types.config, json.dumps({"architecture": "unknown", "os": "unknown"}).encode())
+        manifest = {"schemaVersion": 2, "mediaType": self._types.manifest, "config": config, "layers": layers}
+        stored = self._image(self._put(path, "", manifest), path, "")
+        return {
+            **stored.descriptor(),
+            "annotations": {
+                "vnd.docker.reference.digest": str(image.digest),
+                "vnd.docker.reference.type": "attestation-manifest",
+            },
+            "platform": {"architecture": "unknown", "os": "unknown"},
+        }
 
     def _put(self, path: str, tag: str, document: dict[str, Any]) -> StoredManifest:
         return self._registry.put_manifest(path, json.dumps(document).encode(), tag=tag)

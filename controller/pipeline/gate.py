@@ -7,21 +7,24 @@ Every door (a review, a command, a manifest file, a background scan) asks `Gate.
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cachetools import LRUCache
 
 from controller.admission.subject import Subject
+from controller.cache import Entry
 from controller.compile.compiled import CompiledPolicy, Snapshot
 from controller.decision import decide as decision
 from controller.decision.applicable import Applicable, about, placed
-from controller.decision.findings import Findings, Piece
+from controller.decision.findings import Findings, Piece, Platform
 from controller.decision.report import Named, Report
 from controller.errors import Code, Invalid, Refused, Undecided
 from controller.evidence import Judge
+from controller.pipeline import platforms
 from controller.pipeline.judging import Judging, NeedsPayload
 from controller.pipeline.lookups import Collected, LookedUp, Lookups, Resolved
+from controller.pipeline.platforms import Part
 from controller.reference import Digest, Reference
 from controller.registry.discovery import Want
 from controller.registry.source import Source
@@ -50,6 +53,21 @@ class _Plan:
     def judges(self) -> tuple[Judge, ...]:
         """Every authority of every policy."""
         return tuple(authority.judge for policy in self.policies.judged for authority in policy.authorities)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What of an image is judged: with `whole` its own digest, and each of its platforms where a policy wants that."""
+
+    resolved: Resolved
+    whole: bool
+    parts: tuple[Part, ...]
+
+    @property
+    def digests(self) -> tuple[Digest, ...]:
+        """Every digest whose evidence is needed."""
+        own = (self.resolved.digest,) if self.whole else ()
+        return (*own, *(part for _, part in self.parts if isinstance(part, Digest)))
 
 
 class Gate:
@@ -148,7 +166,7 @@ class Gate:
     async def _judge_one(
         self, plan: _Plan, resolved: Resolved | Refused | Undecided, source: Source, deadline: float
     ) -> Report:
-        if isinstance(resolved, Resolved) and any(policy.revoked.digests for policy in plan.policies.judged):
+        if isinstance(resolved, Resolved) and any(p.revoked.digests or p.each_platform for p in plan.policies.judged):
             try:
                 resolved = await self._lookups.children(source, plan.reference, resolved, deadline)
             except (Refused, Undecided) as error:
@@ -165,30 +183,65 @@ class Gate:
 
     async def _judge_digest(self, plan: _Plan, resolved: Resolved, source: Source, deadline: float) -> Report:
         """Evidence, verification, decision; with what passed before where the registry is away."""
-        repository, digest, wants = plan.origin.repository, resolved.digest, plan.wants
-        entry = self._lookups.remembered(source, repository, digest, wants) if wants else None
-        if entry and self._clock() < self._lookups.evidence_until(entry):
-            try:
-                report = await self._decide(plan, resolved, entry.value, deadline)
-            except NeedsPayload:
-                self._lookups.forget(source, repository, digest, wants)
-            else:
-                self._looked_up("evidence", "hit")
-                return self._settle(plan, resolved, report, source)
-        self._looked_up("evidence", "miss")
-        collected = await self._lookups.collect(source, repository, digest, wants, deadline) if wants else Collected()
-        report = await self._decide(plan, resolved, collected, deadline)
-        if collected.settled:
-            return self._settle(plan, resolved, report, source)
-        return await self._from_stale(plan, resolved, collected, report, source, deadline)
+        asked = await self._asked(plan, resolved, source, deadline)
+        found = {digest: entry.value for digest in asked.digests if (entry := self._fresh(plan, digest, source))}
+        try:
+            found |= await self._collect(plan, [digest for digest in asked.digests if digest not in found], source, deadline)
+            report = await self._decide(plan, asked, found, deadline)
+        except NeedsPayload:
+            for digest in asked.digests:
+                self._lookups.forget(source, plan.origin.repository, digest, plan.wants)
+            found = await self._collect(plan, asked.digests, source, deadline)
+            report = await self._decide(plan, asked, found, deadline)
+        if all(collected.settled for collected in found.values()):
+            return self._settle(plan, asked, report, source)
+        return await self._from_stale(plan, asked, found, report, source, deadline)
 
-    async def _decide(self, plan: _Plan, resolved: Resolved, collected: Collected, deadline: float) -> Report:
+    async def _asked(self, plan: _Plan, resolved: Resolved, source: Source, deadline: float) -> _Asked:
+        """Which digests are judged: the one that was named, or each platform of it, as the policies say."""
+        each = resolved.children and any(policy.each_platform for policy in plan.policies.judged)
+        whole = not each or not all(policy.each_platform for policy in plan.policies.judged)
+        parts: tuple[Part, ...] = ()
+        if each:
+            parts = await platforms.parts(self._lookups, source, plan.reference, resolved, self._settings.limits, deadline)
+        return _Asked(resolved, whole, parts)
+
+    def _fresh(self, plan: _Plan, digest: Digest, source: Source) -> Entry[Collected] | None:
+        entry = self._lookups.remembered(source, plan.origin.repository, digest, plan.wants) if plan.wants else None
+        fresh = entry is not None and self._clock() < self._lookups.evidence_until(entry)
+        self._looked_up("evidence", "hit" if fresh else "miss")
+        return entry if fresh else None
+
+    async def _collect(
+        self, plan: _Plan, digests: Sequence[Digest], source: Source, deadline: float
+    ) -> dict[Digest, Collected]:
+        if not plan.wants:
+            return dict.fromkeys(digests, Collected())
+        repository, wants = plan.origin.repository, plan.wants
+        found = await asyncio.gather(
+            *(self._lookups.collect(source, repository, digest, wants, deadline) for digest in digests)
+        )
+        return dict(zip(digests, found, strict=True))
+
+    async def _decide(self, plan: _Plan, asked: _Asked, found: Mapping[Digest, Collected], deadline: float) -> Report:
+        resolved = asked.resolved
+        parts = [
+            Platform(
+                name, await self._findings(plan, Resolved(part), found[part], deadline) if isinstance(part, Digest) else part
+            )
+            for name, part in asked.parts
+        ]
+        whole = await self._findings(plan, resolved, found.get(resolved.digest, Collected()), deadline)
+        findings = replace(whole, platforms=tuple(parts))
+        return decision.decide(plan.named, plan.reference, plan.policies, findings, self._settings.unmatched_images)
+
+    async def _findings(self, plan: _Plan, resolved: Resolved, collected: Collected, deadline: float) -> Findings:
         pieces = []
         for piece in collected.pieces:
             stripped = piece.id in collected.stripped
             outcomes = await self._judging.outcomes(piece, resolved.digest, plan.judges, deadline, stripped=stripped)
             pieces.append(Piece(piece, outcomes))
-        findings = Findings(
+        return Findings(
             digest=resolved.digest,
             children=resolved.children,
             pieces=tuple(pieces),
@@ -197,24 +250,32 @@ class Gate:
             stale=resolved.stale,
             reference=plan.origin,
         )
-        return decision.decide(plan.named, plan.reference, plan.policies, findings, self._settings.unmatched_images)
 
     async def _from_stale(
-        self, plan: _Plan, resolved: Resolved, collected: Collected, report: Report, source: Source, deadline: float
+        self,
+        plan: _Plan,
+        asked: _Asked,
+        found: Mapping[Digest, Collected],
+        report: Report,
+        source: Source,
+        deadline: float,
     ) -> Report:
         """The registry is away: a digest verified before stays verified, under the present authorities.
 
         A registry that refuses our credentials is not away: it said no.
         """
         report = replace(report, cached_until=0.0)
-        denied = any(gap.reason.code is Code.UNAUTHORIZED for gap in collected.gaps)
+        denied = any(gap.reason.code is Code.UNAUTHORIZED for collected in found.values() for gap in collected.gaps)
         if report.passed or denied:
             return report
-        entry = self._lookups.remembered(source, plan.origin.repository, resolved.digest, plan.wants)
-        if entry is None or not self._lookups.usable_stale(entry):
-            return report
+        before = dict(found)
+        for digest in (digest for digest, collected in found.items() if not collected.settled):
+            entry = self._lookups.remembered(source, plan.origin.repository, digest, plan.wants)
+            if entry is None or not self._lookups.usable_stale(entry):
+                return report
+            before[digest] = entry.value
         try:
-            stale = await self._decide(plan, replace(resolved, stale=True), entry.value, deadline)
+            stale = await self._decide(plan, replace(asked, resolved=replace(asked.resolved, stale=True)), before, deadline)
         except NeedsPayload:
             return report
         if not stale.passed:
@@ -222,14 +283,15 @@ class Gate:
         self._looked_up("evidence", "stale")
         return replace(stale, cached_until=0.0)
 
-    def _settle(self, plan: _Plan, resolved: Resolved, report: Report, source: Source) -> Report:
+    def _settle(self, plan: _Plan, asked: _Asked, report: Report, source: Source) -> Report:
         """Remember how it went, and how long the same answer may be given without looking again."""
-        repository, digest = plan.origin.repository, resolved.digest
-        self._lookups.judged(source, repository, digest, plan.wants, passing=report.passed)
-        if resolved.stale or report.undecided:
+        repository, wants = plan.origin.repository, plan.wants
+        for digest in asked.digests:
+            self._lookups.judged(source, repository, digest, wants, passing=report.passed)
+        if asked.resolved.stale or report.undecided:
             return replace(report, cached_until=0.0)
-        until = self._lookups.tag_until(source, plan.reference)
-        entry = self._lookups.remembered(source, repository, digest, plan.wants)
-        if plan.wants:
+        until = min(self._lookups.tag_until(source, plan.reference), report.cached_until)
+        for digest in asked.digests if wants else ():
+            entry = self._lookups.remembered(source, repository, digest, wants)
             until = min(until, self._lookups.evidence_until(entry) if entry else 0.0)
-        return replace(report, cached_until=min(until, report.cached_until))
+        return replace(report, cached_until=until)

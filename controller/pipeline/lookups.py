@@ -11,7 +11,7 @@ from typing import TypeVar
 from controller.cache import ByteBudget, Entry, Flights, Memory
 from controller.errors import Code, Refused, Undecided
 from controller.evidence import Evidence
-from controller.formats import needs_artifact, read, with_artifact
+from controller.formats import buildkit, needs_artifact, read, with_artifact
 from controller.reference import Digest, Reference, Repository
 from controller.registry.discovery import Discovery, Gap, Want, discover
 from controller.registry.lookup import Lookup, begin
@@ -26,11 +26,16 @@ LookedUp = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What a reference names now. `children` are the manifests of an index, empty for an image."""
+    """What a reference names now. `children` are the manifests of an index, empty for an image.
+
+    `platforms` are those of them that could run, by name.
+    """
 
     digest: Digest
     children: tuple[Digest, ...] = ()
     stale: bool = False
+    is_index: bool = False
+    platforms: tuple[tuple[str, Digest], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,4 +274,9 @@ class Lookups:
 
 
 def _resolved(manifest: Manifest) -> Resolved:
-    return Resolved(manifest.digest, tuple(child.digest for child in manifest.manifests))
+    return Resolved(
+        manifest.digest,
+        tuple(child.digest for child in manifest.manifests),
+        is_index=manifest.is_index,
+        platforms=buildkit.platforms(manifest.manifests),
+    )

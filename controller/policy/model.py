@@ -90,7 +90,7 @@ class Spec(Part):
     on_unavailable: OnUnavailable = Field(
         default=OnUnavailable.DENY, description="What happens while a registry or a root is out of reach."
     )
-    platforms: Annotated[Platforms, LATER] = Field(
+    platforms: Platforms = Field(
         default=Platforms.INDEX,
         description="Index: evidence about the requested digest. Each: every platform manifest of an index passes alone.",
     )

@@ -104,4 +104,5 @@ def _all(report: Report, effect: Effect) -> Iterator[Finding]:
 def _finding(policy: PolicyResult, requirement: RequirementResult) -> Finding:
     reason = requirement.reason or Reason(_NO_REASON.code, requirement.note or _NO_REASON.message)
     settled = requirement.outcome is not Outcome.UNDECIDED
-    return Finding(reason, (str(policy.policy),), requirement.name, requirement.kind, settled)
+    name = f"{requirement.name} on {requirement.platform}" if requirement.platform else requirement.name
+    return Finding(reason, (str(policy.policy),), name, requirement.kind, settled)

@@ -137,6 +137,7 @@ def _requirement(found: decided.RequirementResult) -> output.Requirement:
         effect=_EFFECTS[found.effect],
         reason=reason(found.reason),
         note=found.note,
+        platform=found.platform,
         checks=[_check(check) for check in found.checks],
     )
 

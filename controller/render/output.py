@@ -51,7 +51,10 @@ class Check(_Shape, frozen=True):
 
 
 class Requirement(_Shape, frozen=True):
-    """One requirement of a policy and the checks behind its outcome."""
+    """One requirement of a policy and the checks behind its outcome.
+
+    `platform` names the platform of an index it is about where the policy judges each by itself, and is empty elsewhere.
+    """
 
     name: str
     kind: str
@@ -59,6 +62,7 @@ class Requirement(_Shape, frozen=True):
     effect: Effect
     reason: Reason | None
     note: str
+    platform: str
     checks: list[Check]
 
 

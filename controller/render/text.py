@@ -112,7 +112,8 @@ def _mark_of(effect: Effect, *, undecided: bool = False) -> Mark:
 
 
 def _requirement(result: RequirementResult, repository: str, *, brief: bool) -> Branch:
-    title = f"{result.name} ({result.kind}): {result.outcome.value.lower()}"
+    on = f" on {result.platform}" if result.platform else ""
+    title = f"{result.name} ({result.kind}){on}: {result.outcome.value.lower()}"
     if result.outcome is not Outcome.PASS and result.effect is not Effect.DENY:
         title += f", {_EFFECTS[result.effect] or 'ignored'}"
     reason = result.reason

@@ -30,7 +30,7 @@ NOT_COMPILING = [
     spec(require=[]),
     spec(require=[{"name": "x", "signature": {"of": ["nobody"]}}]),
     spec(mode="enforce"),
-    spec(platforms="Each"),
+    spec(signatureRepositories=["registry.example.com/signatures"]),
     {},
     None,
     "mode: Audit",
@@ -53,7 +53,7 @@ def test_the_misspelling_is_named(written: Any) -> None:
 
 @pytest.mark.parametrize(("mode", "expected"), [("Enforce", Verdict.DENY), ("Warn", Verdict.WARN), ("Audit", Verdict.AUDIT)])
 def test_it_fails_in_its_own_mode(mode: str, expected: Verdict) -> None:
-    report = verdict(policy(spec(mode=mode, platforms="Each")), *SIGNED)
+    report = verdict(policy(spec(mode=mode, signatureRepositories=["registry.example.com/signatures"])), *SIGNED)
     assert report.verdict is expected
     assert reason_codes(report) == {Code.NOT_SUPPORTED_YET}
 
@@ -74,11 +74,15 @@ def test_an_unreadable_scope_is_everything_in_reach() -> None:
 
 def test_on_unavailable_does_not_soften_it() -> None:
     away = Gap("registry.example.com", Reason(Code.UNREACHABLE, "no answer"), settled=False)
-    report = verdict(policy(spec(onUnavailable="Warn", platforms="Each")), gaps=[away])
+    report = verdict(
+        policy(spec(onUnavailable="Warn", signatureRepositories=["registry.example.com/signatures"])), gaps=[away]
+    )
     assert report.verdict is Verdict.DENY
 
 
 def test_another_policy_that_passes_does_not_help() -> None:
-    report = verdict([policy(spec(platforms="Each"), "broken"), policy(spec(), "fine")], *SIGNED)
+    report = verdict(
+        [policy(spec(signatureRepositories=["registry.example.com/signatures"]), "broken"), policy(spec(), "fine")], *SIGNED
+    )
     assert report.verdict is Verdict.DENY
     assert [str(each.policy) for each in report.policies if each.reason] == ["broken"]

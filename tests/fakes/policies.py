@@ -9,7 +9,7 @@ from controller.compile import compile_policies
 from controller.compile.compiled import CompiledPolicy, Snapshot
 from controller.decision.applicable import Applicable, applicable
 from controller.decision.decide import decide
-from controller.decision.findings import Answer, Findings, Piece
+from controller.decision.findings import Answer, Findings, Piece, Platform
 from controller.decision.report import Named, Report
 from controller.errors import Code, Refused, Undecided
 from controller.evidence import Evidence, Judge
@@ -22,7 +22,6 @@ from tests.fakes.keys import signing_key
 
 LIMITS: Final = Limits()
 IMAGE_NAME: Final = "registry.example.com/shop/web"
-NOW: Final = time.time()
 POD: Final = Workload(namespace="shop", kind="Pod", name="web")
 
 
@@ -78,7 +77,7 @@ def _answer(judge: Judge, evidence: Evidence, digest: Digest) -> Answer:
     key = (judge.fingerprint, evidence.id, digest)
     if key not in _answers:
         try:
-            _answers[key] = judge.judge(evidence, digest, NOW)
+            _answers[key] = judge.judge(evidence, digest, time.time())
         except (Refused, Undecided) as error:
             _answers[key] = error
     return _answers[key]
@@ -97,6 +96,7 @@ def verdict(
     children: Sequence[Digest] = (),
     gaps: Sequence[Gap] = (),
     unreadable: Sequence[Gap] = (),
+    platforms: Sequence[Platform] = (),
     unmatched: Unmatched = Unmatched.DENY,
 ) -> Report:
     """What the policies say of an image with exactly this evidence."""
@@ -104,7 +104,8 @@ def verdict(
     policies = applied(current, image, workload)
     pieces = tuple(piece(each, current.policies, digest) for each in evidence)
     reference = Reference.parse(image)
-    findings = Findings(digest, tuple(children), pieces, tuple(gaps), tuple(unreadable), reference=reference)
+    found = (pieces, tuple(gaps), tuple(unreadable))
+    findings = Findings(digest, tuple(children), *found, reference=reference, platforms=tuple(platforms))
     return decide(Named(image, "/spec/containers/0/image", "web"), reference, policies, findings, unmatched)
 
 

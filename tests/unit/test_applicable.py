@@ -62,7 +62,7 @@ def test_a_namespaced_policy_applies_in_its_own_namespace_and_covers_nothing() -
 
 
 def test_a_broken_policy_applies_to_what_can_be_read_of_its_scope() -> None:
-    broken = policy({**PROD, "platforms": "Each"})
+    broken = policy({**PROD, "signatureRepositories": ["registry.example.com/signatures"]})
     assert applicable(snapshot(broken, namespace("shop", tier="dev")), POD, SHOP).failed == ()
     found = applicable(snapshot(broken, namespace("shop", tier="prod")), POD, SHOP)
     assert [reason.code for _, reason in found.failed] == [Code.NOT_SUPPORTED_YET]

@@ -100,9 +100,14 @@ def test_a_namespaced_policy_revokes_for_others_only_where_it_enforces(mode: str
 
 
 def test_a_policy_that_does_not_compile_goes_on_revoking() -> None:
-    digests = policy(spec(mode="Audit", platforms="Each", revoked={"digests": [str(IMAGE)]}))
+    digests = policy(
+        spec(mode="Audit", signatureRepositories=["registry.example.com/signatures"], revoked={"digests": [str(IMAGE)]})
+    )
     assert verdict(digests).verdict is Verdict.DENY
-    keys = [policy(spec()), policy({**revoking(mode="Audit"), "platforms": "Each"}, "revoked")]
+    keys = [
+        policy(spec()),
+        policy({**revoking(mode="Audit"), "signatureRepositories": ["registry.example.com/signatures"]}, "revoked"),
+    ]
     assert verdict(keys, signature(signing_key())).verdict is Verdict.DENY
 
 
@@ -138,7 +143,7 @@ def test_only_cluster_policies_cover_an_image(unmatched: Unmatched, expected: Ve
 
 def test_a_broken_policy_fails_in_its_own_mode_and_nothing_covers_it() -> None:
     for mode, expected in (("Enforce", Verdict.DENY), ("Warn", Verdict.WARN), ("Audit", Verdict.AUDIT)):
-        written = policy(spec(mode=mode, platforms="Each", onUnavailable="Warn"))
+        written = policy(spec(mode=mode, signatureRepositories=["registry.example.com/signatures"], onUnavailable="Warn"))
         report = verdict(written, signature(signing_key()), gaps=[AWAY])
         assert report.verdict is expected
         assert reason_codes(report) == {Code.NOT_SUPPORTED_YET}

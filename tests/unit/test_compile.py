@@ -86,8 +86,8 @@ def test_a_key_that_stands_in_two_policies_gives_authorities_of_one_fingerprint(
 
 
 BROKEN = [
-    (spec(platforms="Each"), Mode.ENFORCE, True, False),
-    (spec(mode="Audit", platforms="Each"), Mode.AUDIT, True, False),
+    (spec(signatureRepositories=["registry.example.com/signatures"]), Mode.ENFORCE, True, False),
+    (spec(mode="Audit", signatureRepositories=["registry.example.com/signatures"]), Mode.AUDIT, True, False),
     (spec(mode="enforce"), Mode.ENFORCE, True, False),
     (spec(mode=["Audit"]), Mode.ENFORCE, True, False),
     (spec(match={"images": ["registry.example.com/**", "nginx"]}), Mode.ENFORCE, True, True),
@@ -113,7 +113,12 @@ def test_what_cannot_be_read_of_a_broken_policy_widens_it(written: Any, mode: Mo
 
 def test_a_broken_policy_keeps_selectors_that_can_be_read_and_drops_others() -> None:
     images = ["registry.example.com/**"]
-    good = one(spec(platforms="Each", match={"images": images, "namespaceSelector": {"matchLabels": {"tier": "prod"}}}))
+    good = one(
+        spec(
+            signatureRepositories=["registry.example.com/signatures"],
+            match={"images": images, "namespaceSelector": {"matchLabels": {"tier": "prod"}}},
+        )
+    )
     assert good.scope.namespace_selector is not None
     assert not good.scope.namespace_selector.matches({"tier": "dev"})
     unreadable: list[Any] = [{"matchLabel": {}}, {"matchExpressions": [{"key": "a", "operator": "In"}]}, "all"]
@@ -130,7 +135,12 @@ def test_a_broken_namespaced_policy_stays_in_its_namespace() -> None:
 
 def test_a_broken_policy_goes_on_revoking_what_can_be_read() -> None:
     fingerprint = signing_key().fingerprint
-    compiled = one(spec(platforms="Each", revoked={"digests": ["latest", 3, DIGEST], "keys": [fingerprint, "x"], "what": 1}))
+    compiled = one(
+        spec(
+            signatureRepositories=["registry.example.com/signatures"],
+            revoked={"digests": ["latest", 3, DIGEST], "keys": [fingerprint, "x"], "what": 1},
+        )
+    )
     assert compiled.broken is not None
     assert compiled.revoked.digests == {Digest.parse(DIGEST)}
     assert compiled.revoked.signers == {f"key:sha256:{fingerprint}"}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from controller.admission.subject import Workload
+from controller.decision.findings import Findings, Platform
 from controller.decision.report import Report, Verdict
 from controller.errors import Code, Reason
 from controller.evidence import Evidence
@@ -98,6 +99,14 @@ LABELLED = {"workload": Workload("shop", {"app": "web"}, "Pod")}
 CASES: dict[str, Case] = {
     "mode": Case(spec(), spec(mode="Audit"), ("Deny", "Audit"), "WrongKey", (signature(signing_key("foreign")),)),
     "onUnavailable": Case(spec(), spec(onUnavailable="Warn"), ("Deny", "Warn"), "Unreachable", (), {"gaps": [AWAY]}),
+    "platforms": Case(
+        spec(),
+        spec(platforms="Each"),
+        ("Allow", "Deny"),
+        "NoEvidence",
+        SIGNED,
+        {"children": [OTHER], "platforms": [Platform("linux/arm64", Findings(OTHER))]},
+    ),
     "match.images": Case(
         spec(**selecting({"images": ["*/**"]})),
         spec(**selecting({"images": ["other.example.com/**"]})),

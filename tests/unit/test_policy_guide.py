@@ -41,7 +41,7 @@ def test_every_field_says_what_it_holds_and_means() -> None:
     assert by_path["require[].onMissing"].holds == "Deny, Warn, Ignore"
     assert by_path["authorities[].keys[].pem"].holds == "text"
     assert by_path["mode"].default == "Enforce"
-    assert by_path["platforms"].later
+    assert by_path["signatureRepositories"].later
 
 
 def test_the_guides_example_is_a_policy() -> None:

@@ -20,7 +20,6 @@ def with_store(name: str, reference: str) -> Any:
 
 
 LATER = [
-    (spec(platforms="Each"), "spec.platforms"),
     (spec(signatureRepositories=["registry.example.com/signatures"]), "spec.signatureRepositories"),
     (matching(matchConditions=[{"name": "prod", "expression": "true"}]), "spec.match.matchConditions"),
     (spec(authority(trustRoot="public-good")), "spec.authorities[0].trustRoot"),
