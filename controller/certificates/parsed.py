@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -67,7 +68,14 @@ _KNOWN_CRITICAL: Final = frozenset(
 )
 _HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512, type(None))  # None: EdDSA and ML-DSA bring their own
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----", re.ASCII)
-_ERRORS: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+_ERRORS: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,  # no ValueError
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 _T = TypeVar("_T", bound=x509.ExtensionType)
@@ -158,8 +166,9 @@ def parse(raw: bytes, what: str, *, limit: int) -> Certificate:
         raise Refused(Code.LIMIT_EXCEEDED, f"{what} is too long", expected=f"at most {limit} bytes", found=str(len(raw)))
     encoded = _unwrap(raw, what)
     try:
-        parsed = x509.load_der_x509_certificate(encoded)
-        return _take_apart(parsed, encoded, what)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the library warns of what it will refuse one day, and of what is refused here
+            return _take_apart(x509.load_der_x509_certificate(encoded), encoded, what)
     except _ERRORS as error:
         if _is_key(encoded):
             raise Refused(Code.NO_CERTIFICATE, f"{what} is a bare public key") from None
@@ -192,6 +201,11 @@ def _is_key(encoded: bytes) -> bool:
 def _take_apart(parsed: x509.Certificate, encoded: bytes, what: str) -> Certificate:
     if parsed.version is not x509.Version.v3:
         raise _bad(what, "is of another version than 3", parsed.version.name)
+    if not encoded.endswith(b"\0" + parsed.signature):
+        # Bits that do not count would give one certificate several encodings, and so several hashes to be revoked by.
+        raise _bad(what, "has a signature that is not whole octets (X.690 section 8.6.2)")
+    if parsed.serial_number <= 0:
+        raise _bad(what, "has a serial number that is not positive (RFC 5280 section 4.1.2.2)")
     if not isinstance(parsed.signature_hash_algorithm, _HASHES):
         raise _bad(what, "is signed with a hash that is not accepted", parsed.signature_algorithm_oid.dotted_string)
     extensions = _Extensions(parsed.extensions, what)

@@ -13,7 +13,14 @@ from controller.keys import Message
 from controller.settings import Limits
 from controller.verify.ocsp import revoked, unknown
 
-_FAULTS: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+_FAULTS: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 _KNOWN: Final = frozenset({x509.IssuingDistributionPoint.oid, x509.DeltaCRLIndicator.oid})
 _KNOWN_OF_ENTRY: Final = frozenset({x509.CRLReason.oid, x509.InvalidityDate.oid})
 

@@ -5,6 +5,7 @@ import math
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
@@ -16,7 +17,14 @@ from controller.errors import Code, Refused
 from controller.keys import Message
 from controller.settings import Limits
 
-_FAULTS: Final = (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+_FAULTS: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 def request(certificate: Certificate, issuer: Certificate) -> bytes:
