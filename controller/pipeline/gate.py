@@ -84,6 +84,7 @@ class Gate:
         self._judging = Judging(settings, clock)
         self._known: LRUCache[Hashable, tuple[Reference, tuple[CompiledPolicy, ...]]] = LRUCache(settings.cache.entries)
         self._reports: LRUCache[Hashable, Report] = LRUCache(settings.cache.entries)
+        self._current: tuple[int, str] = (0, "")
 
     async def judge(
         self, subjects: Sequence[Subject], snapshot: Snapshot, source: Source, deadline: float
@@ -93,6 +94,7 @@ class Gate:
         An image that no policy is about is never fetched. A tag that several containers name is resolved once, so that all
         of them are judged as the same digest.
         """
+        self._begin(snapshot)
         reports: list[Report | None] = []
         pending: dict[Reference, list[tuple[int, _Plan]]] = {}
         for index, subject in enumerate(subjects):
@@ -119,6 +121,13 @@ class Gate:
             return (await self._lookups.resolve(source, Reference.parse(subject.image), deadline)).digest
         except (Invalid, Refused, Undecided):
             return None
+
+    def _begin(self, snapshot: Snapshot) -> None:
+        """Let go of what belongs to another snapshot, so that no edited policy is kept alive by a memory of it."""
+        if self._current != (current := (snapshot.number, snapshot.fingerprint)):
+            self._current = current
+            self._known.clear()
+            self._reports.clear()
 
     def _about(self, image: str, snapshot: Snapshot) -> tuple[Reference, tuple[CompiledPolicy, ...]]:
         """The image's reference and the policies about it, wherever it is to run; worked out once for a snapshot."""

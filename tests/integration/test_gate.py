@@ -1,10 +1,12 @@
 """The whole pipeline against a running registry: verdicts, what is asked, what is remembered, and what failure does."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
 
+from controller.compile.compiled import CompiledPolicy
 from controller.decision.report import Outcome, Verdict
 from controller.demo.images import ImageBuilder
 from controller.demo.recording import Kind
@@ -154,6 +156,19 @@ class TestMemory:
         both = snapshot(policy(authorities=[authority("release", OTHER, RELEASE)]), number=3)
         assert (await house.judge(image.reference, both)).verdict is Verdict.ALLOW
         assert len(registry.requests) == 0
+
+    async def test_an_edited_policy_is_not_kept_alive_by_what_was_judged_under_it(
+        self, house: House, images: ImageBuilder, signer: Signer
+    ) -> None:
+        image = images.image("shop/web", "1")
+        signer.sign(image, RELEASE)
+        first = snapshot(policy("short-lived", authorities=[authority("release", RELEASE)]), number=1)
+        await house.judge(image.reference, first)
+        del first
+        await house.judge(image.reference, snapshot(policy(authorities=[authority("release", OTHER)]), number=2))
+        gc.collect()
+        alive = [thing for thing in gc.get_objects() if isinstance(thing, CompiledPolicy) and thing.id.name == "short-lived"]
+        assert alive == []
 
     async def test_revoked_key_acts_at_once(self, house: House, images: ImageBuilder, signer: Signer) -> None:
         image = images.image("shop/web", "1")
