@@ -23,7 +23,7 @@ def missing(reason: str) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _tools() -> None:
-    for name in ("cosign2", "cosign3", "crane", "registry", "referrers-registry"):
+    for name in ("cosign2", "cosign3", "crane", "registry", "referrers-registry", "notation"):
         try:
             tools.find(name)
         except tools.ToolMissingError as error:
