@@ -15,12 +15,12 @@ from controller.errors import Invalid, Reason
 from controller.policy.model import LabelSelector
 from controller.policy.rules import selector_problems
 from controller.policy.selectors import Selector
-from controller.policy.words import DigestText, Fingerprint, Mode
+from controller.policy.words import DigestText, KeyMark, Mode
 from controller.reference import Digest, ImagePattern
 
 _T = TypeVar("_T")
 _DIGESTS: TypeAdapter[tuple[DigestText, ...]] = TypeAdapter(tuple[DigestText, ...])
-_FINGERPRINTS: TypeAdapter[tuple[Fingerprint, ...]] = TypeAdapter(tuple[Fingerprint, ...])
+_KEYS: TypeAdapter[tuple[KeyMark, ...]] = TypeAdapter(tuple[KeyMark, ...])
 
 
 def broken(identity: PolicyId, value: Mapping[str, Any], reason: Reason, origin: str = "") -> CompiledPolicy:
@@ -77,7 +77,7 @@ def _selector(value: object) -> Selector | None:
 
 def _revoked(value: Mapping[str, Any]) -> Revoked:
     digests = _each(value.get("digests"), lambda text: Digest.parse(_DIGESTS.validate_python((text,))[0]))
-    keys = _each(value.get("keys"), lambda text: key_signer(_FINGERPRINTS.validate_python((text,))[0]))
+    keys = _each(value.get("keys"), lambda text: key_signer(_KEYS.validate_python((text,))[0]))
     return Revoked(frozenset(digests), frozenset(keys))
 
 
@@ -90,6 +90,6 @@ def _each(value: object, read: Callable[[Any], _T]) -> Iterable[_T]:
             continue
 
 
-def key_signer(fingerprint: str) -> str:
-    """The signer that a fingerprint of a public key means (`Signer.id`)."""
-    return f"key:sha256:{fingerprint[-64:]}"
+def key_signer(mark: str) -> str:
+    """The signer that a `KeyMark` means (`Signer.id`)."""
+    return mark if mark.startswith("openpgp:") else f"key:sha256:{mark[-64:]}"

@@ -11,6 +11,7 @@ from controller.policy.words import (
     DigestText,
     ExpressionText,
     Fingerprint,
+    KeyMark,
     LabelKey,
     LabelValue,
     Mode,
@@ -75,8 +76,12 @@ class Revoked(Part):
     digests: tuple[DigestText, ...] = Field(
         default=(), max_length=4096, description="Denied: compared with the requested digest and an index's children."
     )
-    keys: tuple[Fingerprint, ...] = Field(
-        default=(), max_length=1024, description="SHA-256 of a public key's SubjectPublicKeyInfo: no longer believed."
+    keys: tuple[KeyMark, ...] = Field(
+        default=(),
+        max_length=1024,
+        description=(
+            "SHA-256 of a SubjectPublicKeyInfo, or `openpgp:` and the fingerprint of a primary key: no longer believed."
+        ),
     )
     certificates: Annotated[tuple[Fingerprint, ...], LATER] = Field(
         default=(), max_length=1024, description="SHA-256 of a certificate: no longer believed."

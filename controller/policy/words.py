@@ -157,6 +157,15 @@ DigestText = Annotated[str, StringConstraints(min_length=71, max_length=135), Be
 """`sha256:<64 hex digits>` or `sha512:<128 hex digits>`."""
 Fingerprint = Annotated[str, StringConstraints(min_length=64, max_length=71, pattern=r"^([sS][hH][aA]256:)?[0-9a-f]{64}$")]
 """SHA-256 in hex, with or without `sha256:` in front."""
+KeyMark = Annotated[
+    str,
+    StringConstraints(
+        min_length=48,
+        max_length=72,
+        pattern=r"^(([sS][hH][aA]256:)?[0-9a-f]{64}|openpgp:([0-9a-f]{40}|[0-9a-f]{64}))$",
+    ),
+]
+"""A `Fingerprint`, or `openpgp:` and the fingerprint of an OpenPGP primary key in lower-case hex."""
 LabelKey = Annotated[
     str,
     StringConstraints(

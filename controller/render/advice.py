@@ -33,6 +33,12 @@ _NOTARISE: Final = Step("sign again, with a certificate the policy trusts", "not
 _SIGN_AS: Final = Step("sign as the identity that the policy names: in its pipeline, from its branch", "cosign sign IMAGE")
 _ATTEST_THIS: Final = Step("attest this digest with a key the policy trusts", _ATTEST)
 
+_SIGN_WITH_OPENPGP: Final = Step(
+    "sign this digest, under this name, with an OpenPGP key the policy trusts",
+    "skopeo copy --sign-by KEY docker://IMAGE docker://IMAGE",
+)
+_SIGNING: Final = frozenset({_SIGN, "cosign sign IMAGE"})
+
 _SBOM: Final = Step(
     "attest an SBOM of this digest with a key the policy trusts",
     "cosign attest --key KEY --type cyclonedx --predicate sbom.json IMAGE",
@@ -116,9 +122,14 @@ _STEPS: Final[Mapping[Code, Step]] = {
 }
 
 
-def next_step(code: Code, kind: str = "") -> Step:
-    """What to do about `code` in a requirement of `kind` (`signature`, `attestation`, `sbom`, …; empty for none)."""
+def next_step(code: Code, kind: str = "", expected: str = "") -> Step:
+    """What to do about `code` in a requirement of `kind` (`signature`, `attestation`, `sbom`, …; empty for none).
+
+    `expected` is what would have been right: only OpenPGP keys sign with another tool.
+    """
     step = _STEPS.get(code, _REPORT)
+    if kind == "signature" and "OpenPGP key" in expected and "key SHA256:" not in expected and step.command in _SIGNING:
+        return _SIGN_WITH_OPENPGP
     if step in {_SIGN_THIS, _ATTEST_THIS}:
         return _SBOM if kind == "sbom" else _ATTEST_THIS if kind in _STATEMENTS else _SIGN_THIS
     if code is Code.WRONG_DIGEST and kind in _STATEMENTS:

@@ -113,7 +113,7 @@ def _next(report: decided.Report) -> str:
     if report.verdict is not decided.Verdict.DENY:
         return ""
     cause = refusals(report)[0]
-    return next_step(cause.reason.code, cause.kind).text
+    return next_step(cause.reason.code, cause.kind, cause.reason.expected).text
 
 
 def _policy(found: decided.PolicyResult) -> output.Policy:

@@ -61,7 +61,7 @@ def paragraph(report: Report) -> str:
     """One denied image in at most 400 characters: what, where, why, what next."""
     causes = refusals(report)
     head = f"{_image(report)} ({_where(report.named)}): "
-    step = next_step(causes[0].reason.code, causes[0].kind)
+    step = next_step(causes[0].reason.code, causes[0].kind, causes[0].reason.expected)
     tails = _tails(report, str(step), step.text)
     tail = next((t for t in tails if len(head) + len(t) + _wanted(causes) <= _PARAGRAPH), tails[-1])
     return head + _reasons(causes, _PARAGRAPH - len(head) - len(tail)) + tail

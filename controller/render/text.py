@@ -81,7 +81,7 @@ def _facts(report: Report) -> Iterator[Field]:
 def _next(report: Report) -> Branch:
     """What to do, the command in lines that can be copied into a shell."""
     cause = refusals(report)[0]
-    step = next_step(cause.reason.code, cause.kind)
+    step = next_step(cause.reason.code, cause.kind, cause.reason.expected)
     image = f"{report.reference.repository}@{report.digest}" if report.reference and report.digest else "IMAGE"
     lines = step.command.replace("IMAGE", "\\\n  " + image).split("\n") if step.command else []
     return Branch(step.text, Mark.NEXT, tuple(Field("", line, whole=True) for line in lines))

@@ -106,7 +106,7 @@ class KeyRing:
             skew: How far ahead of `now`, in seconds, a signature may say it was made.
 
         Raises:
-            Refused: `WrongKey`, `SignatureInvalid`, `Revoked`, `OutsideValidity`.
+            Refused: `WrongKey`, `SignatureInvalid`, `SignatureExpired`, `Revoked`, `OutsideValidity`.
         """
         signature = self._signature(message)
         try:
@@ -146,9 +146,9 @@ class KeyRing:
         life = next(life for key, life in holder.lives.items() if issuer in {key, key_id(key)})
         if life.revoked:
             return _revoked(holder)
-        for ends, what in ((_seconds(signature.signature_expiration_time), "signature"), (life.ends, f"key {holder.name}")):
-            if now >= ends:
-                return _expired(what, ends)
+        expired = _expired(signature, holder, life, now)
+        if expired:
+            return expired
         return Refused(Code.SIGNATURE_INVALID, f"the signature by {holder.name} does not hold", found=_first_line(error))
 
 
@@ -218,27 +218,31 @@ def _still_good(signer: Certificate, key: str, signature: "Packet", now: float, 
     """Until when key and signature are good, which they are now.
 
     Raises:
-        Refused: `Revoked`, `OutsideValidity`.
+        Refused: `Revoked`, `OutsideValidity`, `SignatureExpired`.
     """
     life = signer.lives.get(key, _Life(-math.inf))
     if life.revoked:
         raise _revoked(signer)
-    expires = _seconds(signature.signature_expiration_time)
-    for ends, what in ((expires, "signature"), (life.ends, f"key {signer.name}")):
-        if now >= ends:
-            raise _expired(what, ends)
+    expired = _expired(signature, signer, life, now)
+    if expired:
+        raise expired
     made = _seconds(signature.signature_created, math.inf)
     if made > now + skew:
         raise Refused(Code.OUTSIDE_VALIDITY, "the signature says it was made in the future", found=_date(made))
-    return min(expires, life.ends)
+    return min(_seconds(signature.signature_expiration_time), life.ends)
 
 
 def _revoked(signer: Certificate) -> Refused:
     return Refused(Code.REVOKED, "the key that signed is revoked in the key ring", found=signer.name)
 
 
-def _expired(what: str, ends: float) -> Refused:
-    return Refused(Code.OUTSIDE_VALIDITY, f"the {what} has expired", found=_date(ends))
+def _expired(signature: "Packet", signer: Certificate, life: _Life, now: float) -> Refused | None:
+    ends = _seconds(signature.signature_expiration_time)
+    if now >= ends:
+        return Refused(Code.SIGNATURE_EXPIRED, "the signature has expired", found=_date(ends))
+    if now >= life.ends:
+        return Refused(Code.OUTSIDE_VALIDITY, f"{signer.name} has expired", found=_date(life.ends))
+    return None
 
 
 def _is(packet: "Packet", tag: str) -> bool:

@@ -34,8 +34,8 @@ from tests.fakes.openpgp import (
     signature,
     signed,
 )
+from tests.fakes.policies import IMAGE_NAME, policy, reason_codes, spec, verdict, without
 from tests.fakes.policies import authority as key_authority
-from tests.fakes.policies import policy, reason_codes, spec, verdict
 
 DAY = 86400
 
@@ -167,7 +167,7 @@ class TestGnuPG:
 
     def test_expired_signature(self) -> None:
         judge, piece = authority(gnupg("release.ring")), evidence(gnupg("brief.sig"))
-        assert code(judge, piece, now=_made() + 2 * DAY) is Code.OUTSIDE_VALIDITY
+        assert code(judge, piece, now=_made() + 2 * DAY) is Code.SIGNATURE_EXPIRED
 
     def test_sha1_is_not_believed(self) -> None:
         assert code(authority(gnupg("release.ring")), evidence(gnupg("sha1.sig"))) is Code.SIGNATURE_INVALID
@@ -262,6 +262,21 @@ class TestPolicy:
     def test_a_bad_key_ring_is_named(self) -> None:
         error = refused(spec({"name": "vendor", "openpgp": {"keyring": {"armored": "x"}}}))
         assert (error.field, error.reason.code) == ("spec.authorities[0].openpgp.keyring.armored", Code.INVALID_KEY)
+
+    def test_a_revoked_primary_key_is_not_believed_whoever_trusts_it(self) -> None:
+        signed_by = key().extract_certificate().fingerprint
+        trusting = policy(spec(self.written()))
+        piece = signature(key(), name=f"{IMAGE_NAME}:latest")
+        assert verdict(trusting, piece).verdict is Verdict.ALLOW
+        revoking = policy(without(spec(revoked={"keys": [f"openpgp:{signed_by}"]}), "authorities"), "revoking")
+        report = verdict([trusting, revoking], piece)
+        assert (report.verdict, reason_codes(report)) == (Verdict.DENY, {Code.REVOKED})
+        another = policy(without(spec(revoked={"keys": [f"openpgp:{'0' * 40}"]}), "authorities"), "revoking")
+        assert verdict([trusting, another], piece).verdict is Verdict.ALLOW
+
+    @pytest.mark.parametrize("mark", ["openpgp:" + "A" * 40, "openpgp:" + "0" * 16, "OPENPGP:" + "0" * 40, "0" * 40])
+    def test_revoked_keys_are_named_in_full(self, mark: str) -> None:
+        assert refused(spec(revoked={"keys": [mark]})).field == "spec.revoked.keys[0]"
 
     def test_only_what_it_can_use_is_fetched(self) -> None:
         one = compile_one(policy(spec(self.written())), LIMITS)

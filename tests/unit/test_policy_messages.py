@@ -85,7 +85,7 @@ SHAPES = [
         "",
         "",
     ),
-    (spec(revoked={"keys": ["SHA256:ab12"]}), "spec.revoked.keys[0]", "at least 64 characters", '"SHA256:ab12"'),
+    (spec(revoked={"keys": ["SHA256:ab12"]}), "spec.revoked.keys[0]", "at least 48 characters", '"SHA256:ab12"'),
     (spec(revoked={"digests": ["latest"]}), "spec.revoked.digests[0]", "", '"latest"'),
     ([], "spec", "a mapping", "an empty list"),
     (None, "spec", "a mapping", "nothing"),
