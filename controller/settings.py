@@ -7,17 +7,18 @@ silently the default.
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from controller.errors import Code, Invalid
 from controller.reference import Reference, Repository
 
 _UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_MAY_BE_NONE: Final = frozenset({"retries", "redirects", "retry_after_longest"})
 KIB: Final = 1024
 MIB: Final = 1024 * 1024
 
@@ -152,6 +153,19 @@ class Limits(_Part):
     )
     drain: Seconds = Field(default=15.0, description="How long requests under way may take after a stop signal.")
 
+    @model_validator(mode="after")
+    def _positive(self) -> Self:
+        """A count or size of nothing would stop the product, or mean "no limit" to a library: neither is meant.
+
+        Raises:
+            ValueError: Names the limit.
+        """
+        for name, info in type(self).model_fields.items():
+            value, least = getattr(self, name), 0 if name in _MAY_BE_NONE else 1
+            if info.annotation is int and value < least:
+                raise ValueError(f"{to_camel(name)} must be at least {least}, found {value}")
+        return self
+
 
 class CacheSettings(_Part):
     """How long settled answers are kept (design, section 7)."""
@@ -265,6 +279,19 @@ class Settings(_Part):
         return reference
 
 
+class _OnceLoader(yaml.SafeLoader):
+    """YAML in which a key stands once: of two `registries` the first would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - as in yaml
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                mark = key.start_mark
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands twice", mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def load(path: Path) -> Settings:
     """Read a settings file (YAML or JSON, camelCase keys).
 
@@ -272,7 +299,7 @@ def load(path: Path) -> Settings:
         Invalid: `InvalidSettings`, naming the key and what was expected.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceLoader)  # noqa: S506 - a safe loader, stricter
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise Invalid(Code.INVALID_SETTINGS, f"settings file {path.name} cannot be read: {error}") from None
     return parse({} if document is None else document, path.name)
