@@ -42,7 +42,7 @@ def note(body: str, *lines: tuple[str, bytes]) -> str:
     return body + "\n" + "".join(f"\u2014 {name} {b64(raw)}\n" for name, raw in lines)
 
 
-class _Log:
+class TransparencyLog:
     def __init__(self, name: str, kind: KeyType) -> None:
         self.name = name
         self.key: SigningKey = signing_key(f"sigstore {name}", kind)
@@ -67,7 +67,7 @@ class _Log:
         }
 
 
-class RekorV1(_Log):
+class RekorV1(TransparencyLog):
     """ECDSA, promises with a time, global log indices."""
 
     def __init__(self, name: str = "rekor.example.com") -> None:
@@ -107,7 +107,7 @@ class RekorV1(_Log):
         return json.dumps({"SignedEntryTimestamp": b64(self.promise(body, time, index)), "Payload": payload})
 
 
-class RekorV2(_Log):
+class RekorV2(TransparencyLog):
     """Ed25519, no time, witnessed checkpoints."""
 
     def __init__(self, name: str = "log2025-1.rekor.example.com") -> None:
