@@ -34,12 +34,11 @@ class InclusionProof:
 class LogEntry:
     """One entry as found. `body` is what the log hashed; `promise` the signed entry timestamp, or empty.
 
-    `integrated_time` (POSIX seconds) is nobody's word unless `promise` holds. `kind` and `version` stand beside the
-    body, empty where nothing does; the body names itself again.
+    `integrated_time` (POSIX seconds) is nobody's word unless `promise` holds. `stated` is the kind and version that stand
+    beside the body, None where the shape has no place for them; the body names itself again.
     """
 
-    kind: str
-    version: str
+    stated: tuple[str, str] | None
     log_id: bytes
     index: int
     integrated_time: int | None
@@ -63,8 +62,7 @@ def read(raw: bytes, limits: Limits) -> LogEntry:
 def _annotation(document: Mapping[str, Any]) -> LogEntry:
     payload = members(document, "Payload", _WHAT)
     return LogEntry(
-        kind="",
-        version="",
+        stated=None,
         log_id=_hex(text(payload, "logID", _WHAT)),
         index=_number(payload, "logIndex", _WHAT),
         integrated_time=_number(payload, "integratedTime", _WHAT),
@@ -79,8 +77,7 @@ def _entry(document: Mapping[str, Any], limits: Limits) -> LogEntry:
     promise = members(document, "inclusionPromise", _WHAT)
     proof = members(document, "inclusionProof", _WHAT)
     return LogEntry(
-        kind=text(kind, "kind", f"{_WHAT}.kindVersion"),
-        version=text(kind, "version", f"{_WHAT}.kindVersion"),
+        stated=(text(kind, "kind", f"{_WHAT}.kindVersion"), text(kind, "version", f"{_WHAT}.kindVersion")),
         log_id=_bytes(members(document, "logId", _WHAT), "keyId", f"{_WHAT}.logId"),
         index=_number(document, "logIndex", _WHAT),
         # protobuf's JSON leaves out a zero, and no entry was made in 1970: zero says that there is no time

@@ -50,8 +50,8 @@ def bind(entry: LogEntry, recorded: Recorded, signed: Signed) -> None:
     Raises:
         Refused: `LogEntryMismatch`, saying which part differs.
     """
-    if entry.kind and (entry.kind, entry.version) != (recorded.kind, recorded.version):
-        raise _mismatch("kind", f"{entry.kind[:40]} {entry.version[:20]}", f"{recorded.kind} {recorded.version}")
+    if entry.stated is not None and entry.stated != (recorded.kind, recorded.version):
+        raise _mismatch("kind", " ".join(entry.stated)[:60], f"{recorded.kind} {recorded.version}")
     if len(recorded.signatures) != 1:
         raise _mismatch("number of signatures", "1", str(len(recorded.signatures)))
     one = recorded.signatures[0]
@@ -168,7 +168,7 @@ def _check_promise(entry: LogEntry, key: PublicKey) -> None:
 
 def _check_proof(entry: LogEntry, proof: InclusionProof, log: Log, key: PublicKey, limits: Limits) -> bool:
     """Check that the proof leads to its root hash, and say whether a checkpoint signs that."""
-    if (entry.kind, entry.version) in _REKOR_2 and entry.index != proof.index:  # Rekor 1 counts across a log's shards
+    if entry.stated in _REKOR_2 and entry.index != proof.index:  # Rekor 1 counts across a log's shards
         raise Refused(
             Code.LOG_PROOF_INVALID,
             "the inclusion proof is for another entry",

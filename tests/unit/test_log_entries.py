@@ -134,7 +134,7 @@ def test_the_annotation_of_cosign() -> None:
     sigstore = PrivateSigstore()
     body = rekor.hashedrekord(b"message", b"signature", signing_key().public_pem.encode())
     found = log.read(sigstore.rekor1.annotation(body, 7).encode(), LIMITS)
-    assert (found.kind, found.proof, found.integrated_time, found.log_id) == ("", None, 7, sigstore.rekor1.id)
+    assert (found.stated, found.proof, found.integrated_time, found.log_id) == (None, None, 7, sigstore.rekor1.id)
     assert recorded.read(found.body, LIMITS).artifact == recorded.Hash("sha256", hashlib.sha256(b"message").digest())
 
 
