@@ -48,7 +48,7 @@ UNSIGNED: Final = {
 """Where a change may leave the verdict as it is: hints, a timestamp that is left out where the log proves a time too, lines
 of witnesses that nobody here can check, and the version among those that ask for the same.
 """
-JSON_VALUES: Final = (None, True, 0, -1, 2**70, 1.5, "", "x", [], {}, [[]], {"x": 1}, "\ud800", "A" * 100)
+JSON_VALUES: Final[tuple[Any, ...]] = (None, True, 0, -1, 2**70, 1.5, "", "x", [], {}, [[]], {"x": 1}, "\ud800", "A" * 100)
 
 
 def judged(piece: Evidence | None) -> tuple[Verified, ...]:
