@@ -188,11 +188,13 @@ class Evidence:
 class Signer:
     """Who signed, in the form that quorum counts (design, rule 5).
 
-    `id` is equal for two signatures of one signer: `key:sha256:<hex of SPKI>` for keys. `name` is for people.
+    `id` is equal for two signatures of one signer: `key:sha256:<hex of SPKI>` for keys. `name` is for people. `key` is the
+    SHA-256 (hex) of the public key that signed, where the format shows it: two signers with one key are one.
     """
 
     id: str
     name: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,9 @@ class Verified:
     `valid_until` (POSIX seconds) is the earliest time at which the fact must be judged again. `identity` is the image name
     that was signed, where the format makes a promise about it (OpenPGP): such a fact is about images of that name only, and
     `decision/` compares it with the image being judged.
-    `warnings` are checks that failed and that the authority was told only to report (Notary Project levels).
+    `warnings` are checks that failed and that the authority was told only to report (Notary Project levels). `rests_on` are
+    the public keys it was proved by, the signer's and those of its chain, as `key:sha256:<hex of SPKI>`: with one of them
+    revoked it is believed no more.
     """
 
     digest: Digest
@@ -219,6 +223,7 @@ class Verified:
     valid_until: float = math.inf
     identity: Reference | None = None
     warnings: tuple[Reason, ...] = ()
+    rests_on: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

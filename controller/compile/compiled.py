@@ -173,6 +173,11 @@ class CompiledPolicy:
         """Only cluster policies count as coverage and may revoke in every mode."""
         return self.id.kind == "ClusterTrustPolicy"
 
+    @property
+    def covers(self) -> bool:
+        """Whether it keeps an image from being unmatched: one that only revokes demands nothing, so it covers nothing."""
+        return self.is_cluster and bool(self.broken or self.requirements)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

@@ -21,12 +21,18 @@ _NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 class Applicable:
     """The policies about one image: those to be judged, and those that fail without being judged, each with its reason.
 
-    `covered` says whether any of them is a cluster policy; only those count as coverage (design, section 3).
+    `covered` says whether any of them is a cluster policy that demands something; only those count as coverage (design,
+    section 3). One that only revokes must not open what `unmatchedImages` closes.
     """
 
     judged: tuple[CompiledPolicy, ...] = ()
     failed: tuple[tuple[CompiledPolicy, Reason], ...] = ()
     covered: bool = False
+
+    @property
+    def revokes_digests(self) -> bool:
+        """Whether every digest of the image must be known: a policy that fails without being judged revokes all the same."""
+        return any(policy.revoked.digests for policy in (*self.judged, *(policy for policy, _ in self.failed)))
 
     @property
     def key(self) -> Hashable:
@@ -68,7 +74,7 @@ def placed(policies: Iterable[CompiledPolicy], snapshot: Snapshot, workload: Wor
             failed.append((policy, _unknown(workload)))
         else:
             judged.append(policy)
-    covered = any(p.is_cluster for p in judged) or any(p.is_cluster for p, _ in failed)
+    covered = any(p.covers for p in judged) or any(p.covers for p, _ in failed)
     return Applicable(tuple(judged), tuple(failed), covered)
 
 

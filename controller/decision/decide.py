@@ -168,7 +168,7 @@ def _combine(
     reason = None
     if not policies.covered:
         effect = max(effect, _UNMATCHED[unmatched])
-        reason = Reason(Code.UNMATCHED, "no cluster policy is about this image", found=str(reference.repository))
+        reason = Reason(Code.UNMATCHED, "no cluster policy demands anything of this image", found=str(reference.repository))
     return Report(
         named,
         _VERDICTS[effect],

@@ -92,7 +92,7 @@ def _still_believed(answer: Answer, findings: Findings, revoked: frozenset[str],
         return answer
     about = tuple(fact for fact in answer if fact.digest == findings.digest)
     named = tuple(fact for fact in about if fact.identity is None or _is_named(fact.identity, findings))
-    believed = tuple(fact for fact in named if fact.signer.id not in revoked)
+    believed = tuple(fact for fact in named if revoked.isdisjoint({fact.signer.id, *fact.rests_on}))
     if believed:
         name = authority.judge.name  # a judge with the same trust may stand under another name in another policy
         return tuple(fact if fact.authority == name else replace(fact, authority=name) for fact in believed)

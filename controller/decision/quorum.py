@@ -11,8 +11,30 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
+from controller.evidence import Signer
+
 _SOURCE: Final = ("source",)
 _SINK: Final = ("sink",)
+
+
+def one_signer(signers: Iterable[Signer]) -> Mapping[str, str]:
+    """Each signer's ID to the ID under which it counts: whoever shares a public key with another is one signer with it.
+
+    So a key and a certificate over it, or one certificate under two anchors, are not two people (design, rule 5).
+    """
+    parents: dict[str, str] = {}
+
+    def first(item: str) -> str:
+        while (parent := parents.setdefault(item, item)) != item:
+            item = parent
+        return item
+
+    known = list(signers)
+    for signer in known:
+        own = first(signer.id)
+        if signer.key:
+            parents[first(f"key:sha256:{signer.key}")] = own
+    return {signer.id: first(signer.id) for signer in known}
 
 
 def maximum_matching(signers: Sequence[AbstractSet[str]]) -> int:

@@ -7,7 +7,7 @@ from controller.compile.compiled import CompiledPolicy, Signature
 from controller.decision import wording
 from controller.decision.findings import Findings, Opinion, opinions
 from controller.decision.outcome import Found
-from controller.decision.quorum import matched_authorities, maximum_matching, roles_met
+from controller.decision.quorum import matched_authorities, maximum_matching, one_signer, roles_met
 from controller.decision.report import Outcome
 from controller.errors import Code, Reason, Refused
 from controller.evidence import COSIGN_SIGN_PREDICATE, Claim, Verified
@@ -19,7 +19,9 @@ def judge_signature(policy: CompiledPolicy, rule: Signature, findings: Findings,
         [_annotated(opinion, rule) for opinion in opinions(findings, policy.authorities[index], revoked)]
         for index in rule.of
     ]
-    facts = [{fact.signer.id: fact for opinion in own for fact in opinion.facts if _counts(fact)} for own in seen]
+    counted = [[fact for opinion in own for fact in opinion.facts if _counts(fact)] for own in seen]
+    one = one_signer(fact.signer for own in counted for fact in own)
+    facts = [{one[fact.signer.id]: fact for fact in own} for own in counted]
     signers = [frozenset(by_signer) for by_signer in facts]
     roles = [policy.authorities[index].role for index in rule.of]
     flat = [opinion for own in seen for opinion in own if _is_about_signatures(opinion)]

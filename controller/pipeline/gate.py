@@ -50,6 +50,11 @@ class _Plan:
         return frozenset(want for policy in self.policies.judged for want in policy.wants)
 
     @property
+    def needs_children(self) -> bool:
+        """Whether the digest alone does not say enough: what is in an index counts, too."""
+        return self.policies.revokes_digests or any(policy.each_platform for policy in self.policies.judged)
+
+    @property
     def judges(self) -> tuple[Judge, ...]:
         """Every authority of every policy."""
         return tuple(authority.judge for policy in self.policies.judged for authority in policy.authorities)
@@ -146,7 +151,7 @@ class Gate:
         except Invalid as error:
             return decision.invalid(named, error.reason)
         policies = placed(candidates, snapshot, subject.workload)
-        if not policies.judged:
+        if not policies.judged and not policies.revokes_digests:
             return decision.without_evidence(named, reference, policies, self._settings.unmatched_images)
         memo = (subject.image, source.scope, snapshot.number, snapshot.fingerprint, policies.key)
         return _Plan(named, reference, self._settings.origin(reference), policies, memo)
@@ -175,7 +180,7 @@ class Gate:
     async def _judge_one(
         self, plan: _Plan, resolved: Resolved | Refused | Undecided, source: Source, deadline: float
     ) -> Report:
-        if isinstance(resolved, Resolved) and any(p.revoked.digests or p.each_platform for p in plan.policies.judged):
+        if isinstance(resolved, Resolved) and plan.needs_children:
             try:
                 resolved = await self._lookups.children(source, plan.reference, resolved, deadline)
             except (Refused, Undecided) as error:
@@ -299,7 +304,7 @@ class Gate:
             self._lookups.judged(source, repository, digest, wants, passing=report.passed)
         if asked.resolved.stale or report.undecided:
             return replace(report, cached_until=0.0)
-        until = min(self._lookups.tag_until(source, plan.reference), report.cached_until)
+        until = min(self._lookups.tag_until(source, plan.reference, asked.resolved.digest), report.cached_until)
         for digest in asked.digests if wants else ():
             entry = self._lookups.remembered(source, repository, digest, wants)
             until = min(until, self._lookups.evidence_until(entry) if entry else 0.0)

@@ -135,12 +135,15 @@ class Lookups:
                 return replace(entry.value, stale=True)
             raise
 
-    def tag_until(self, source: Source, reference: Reference) -> float:
-        """How long what is known of the reference holds (POSIX seconds); for ever where a digest is written."""
+    def tag_until(self, source: Source, reference: Reference, digest: Digest) -> float:
+        """How long the reference is known to name `digest` (POSIX seconds); for ever where a digest is written.
+
+        Not at all where another request has learned meanwhile that the tag moved: its time is not ours.
+        """
         if reference.digest:
             return float("inf")
         entry = self._tags.get((source.scope, reference.repository, reference.wanted_tag))
-        return entry.since + self._settings.cache.tag_ttl if entry else 0.0
+        return entry.since + self._settings.cache.tag_ttl if entry and entry.value.digest == digest else 0.0
 
     async def children(self, source: Source, reference: Reference, resolved: Resolved, deadline: float) -> Resolved:
         """The same with the index's manifests filled in, where only the digest was known.

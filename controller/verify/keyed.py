@@ -170,7 +170,7 @@ class KeyedAuthority:
         return Verified(
             digest=subject,
             authority=self.name,
-            signer=Signer(f"key:sha256:{named.key.spki_sha256}", f"key {named.key.fingerprint}"),
+            signer=Signer(f"key:sha256:{named.key.spki_sha256}", f"key {named.key.fingerprint}", named.key.spki_sha256),
             claim=said.claim,
             evidence=evidence.id,
             origin=evidence.origin,

@@ -149,6 +149,7 @@ class X509Authority:
             annotations=proved.said.annotations,
             valid_until=until,
             warnings=tuple(warnings),
+            rests_on=frozenset(f"key:sha256:{one.key.spki_sha256}" for one in proved.path),
         )
 
 
@@ -168,7 +169,7 @@ def _signer(proved: Proved) -> Signer:
         return Signer(_NOBODY, f"{end.subject} (not authenticated)")
     state = hashlib.sha256(end.parsed.subject.public_bytes())
     state.update(bytes.fromhex(proved.anchor.sha256))
-    return Signer(f"x509:sha256:{state.hexdigest()}", f"{end.subject} (under {proved.anchor.subject})")
+    return Signer(f"x509:sha256:{state.hexdigest()}", f"{end.subject} (under {proved.anchor.subject})", end.key.spki_sha256)
 
 
 def _describe(identities: tuple[Subject, ...] | None, stores: Stores) -> str:
