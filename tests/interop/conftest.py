@@ -9,6 +9,7 @@ import pytest
 
 from tests.interop import tools
 from tests.interop.cosign import Cosign
+from tests.interop.door import Stock
 from tests.interop.tools import Product, RunningRegistry
 
 _REQUIRED = os.environ.get("SIGWARD_REQUIRE_INTEROP", "") not in {"", "0"}
@@ -58,6 +59,11 @@ def peer(request: pytest.FixtureRequest, registries: dict[Product, RunningRegist
     if product not in registries:
         pytest.skip("docker-registry, a Debian package, is not on PATH")
     return registries[product]
+
+
+@pytest.fixture(scope="session")
+def stock() -> Stock:
+    return Stock()
 
 
 def _has_debian() -> bool:
