@@ -69,11 +69,13 @@ class Cosign:
         return KeyFiles(self._folder / f"{name}.key", self._folder / f"{name}.pub")
 
     def import_key(self, name: str, key: SigningKey) -> KeyFiles:
-        """`cosign import-key-pair`: a key that something else made."""
-        pem = self._folder / f"{name}.pem"
+        """`cosign import-key-pair`: a key that something else made. The same name and key again are not imported again."""
+        pem, files = self._folder / f"{name}.pem", KeyFiles(self._folder / f"{name}.key", self._folder / f"{name}.pub")
+        if files.public.exists() and pem.exists() and pem.read_text() == key.private_pem:
+            return files
         pem.write_text(key.private_pem)
         self._must("import-key-pair", "--yes", "--key", str(pem), "--output-key-prefix", str(self._folder / name))
-        return KeyFiles(self._folder / f"{name}.key", self._folder / f"{name}.pub")
+        return files
 
     def sign(
         self, image: str, key: KeyFiles, storage: Storage, annotations: Mapping[str, str] | None = None, *more: str
