@@ -109,10 +109,12 @@ class KeyRing:
             Refused: `WrongKey`, `SignatureInvalid`, `SignatureExpired`, `Revoked`, `OutsideValidity`.
         """
         signature = self._signature(message)
+        if not self._candidates(_issuers(signature)):
+            raise self._why(signature, now, "nobody here made it")
         try:
             result = self._library.verify(message, store=self._candidates)
         except (RuntimeError, ValueError) as error:
-            raise self._why(signature, now, error) from None
+            raise self._why(signature, now, _first_line(error)) from None
         if len(result.valid_sigs) != 1 or result.bytes is None:
             raise Refused(Code.MALFORMED, "OpenPGP message has not one signature", found=str(len(result.valid_sigs)))
         valid = result.valid_sigs[0]
@@ -134,22 +136,27 @@ class KeyRing:
         found = {entry.fingerprint: entry.library for handle in handles for entry in self._by_handle.get(handle.lower(), ())}
         return list(found.values())
 
-    def _why(self, signature: "Packet", now: float, error: Exception) -> Refused:
+    def _why(self, signature: "Packet", now: float, said: str) -> Refused:
         """Why the library believed nothing: the same no, told by what has to be done about it."""
-        issuer = (signature.issuer_fingerprint or signature.issuer_key_id or "").lower()
+        issuers = _issuers(signature)
         expected = described(self.certificates)
-        holders = self._by_handle.get(issuer, [])
-        if not holders:
-            found = key_name(issuer) if issuer else "a signature that names no key"
+        issuer = next((issuer for issuer in issuers if issuer in self._by_handle), "")
+        if not issuer:
+            found = key_name(issuers[0]) if issuers else "a signature that names no key"
             return Refused(Code.WRONG_KEY, "no trusted key made this signature", expected=expected, found=found)
-        holder = holders[0]
+        holder = self._by_handle[issuer][0]
         life = next(life for key, life in holder.lives.items() if issuer in {key, key_id(key)})
         if life.revoked:
             return _revoked(holder)
         expired = _expired(signature, holder, life, now)
         if expired:
             return expired
-        return Refused(Code.SIGNATURE_INVALID, f"the signature by {holder.name} does not hold", found=_first_line(error))
+        return Refused(Code.SIGNATURE_INVALID, f"the signature by {holder.name} does not hold", found=said)
+
+
+def _issuers(signature: "Packet") -> list[str]:
+    """Who made a signature, as it says itself: fingerprint or key ID, whichever it names."""
+    return [handle.lower() for handle in (signature.issuer_fingerprint, signature.issuer_key_id) if handle]
 
 
 def described(certificates: Sequence[Certificate], shown: int = 3) -> str:
