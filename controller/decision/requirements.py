@@ -1,6 +1,6 @@
 """Each requirement over what was found: Pass on what was found, Fail only when every source answered, else Undecided."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from controller.compile.compiled import AllowUnsigned, Attestation, CompiledPolicy, Digests, Effect, Requirement, Signature
@@ -40,12 +40,13 @@ def judge_requirement(
         case _:
             assert_never(requirement.rule)
     more = len(found.checks) - _CHECKS_KEPT
+    reported = _reported(found)
     result = RequirementResult(
         requirement.name,
         found.kind,
         found.outcome,
-        effect(policy, requirement, found.outcome),
-        found.reason,
+        min(Effect.WARN, requirement.ceiling) if reported else effect(policy, requirement, found.outcome),
+        reported or found.reason,
         found.checks[:_CHECKS_KEPT],
         f"{more} more checks are not shown" if more > 0 else "",
     )
@@ -65,6 +66,16 @@ def effect(policy: CompiledPolicy, requirement: Requirement, outcome: Outcome) -
             # It might have been a failure; a requirement that could never deny does not begin to.
             worst = max(requirement.on_missing, requirement.on_failure)
             return min(policy.on_unavailable, worst)
+
+
+def _reported(found: Found) -> Reason | None:
+    """What an authority was told only to report about facts that counted: the requirement passes, and says so each time."""
+    warnings = [reason for fact in found.facts for reason in fact.warnings]
+    if found.outcome is not Outcome.PASS or not warnings:
+        return None
+    first, *others = warnings
+    more = f" (and {len(others)} more)" if others else ""
+    return replace(first, message=f"passed, although {first.message}{more}")
 
 
 def allowed(requirement: Requirement, rule: AllowUnsigned) -> RequirementResult:

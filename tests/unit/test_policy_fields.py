@@ -257,7 +257,7 @@ CASES: dict[str, Case] = {
         (openpgp.signature(openpgp.key(), name=f"{IMAGE_NAME}:latest"),),
     ),
     "authorities.x509.level": Case(
-        pki(level="Strict"), pki(level="Permissive"), ("Deny", "Allow"), "SignatureExpired", (notary(expiry=NOW - 60),)
+        pki(level="Strict"), pki(level="Permissive"), ("Deny", "Warn"), "SignatureExpired", (notary(expiry=NOW - 60),)
     ),
     "authorities.x509.identities": Case(
         pki(), pki(identities=["C=DE, ST=Berlin, O=Acme, CN=other"]), ("Allow", "Deny"), "WrongSubject", (notary(),)
