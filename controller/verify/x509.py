@@ -53,7 +53,7 @@ class X509Authority:
             level: Which validations are enforced. `Audit` believes signatures whose chain nobody trusts, and warns.
             revocation: How revocation counts; None leaves it to the level.
             root: Logs and timestamp authorities for cosign signatures; without it they are ignored.
-            log_required: Whether a cosign signature must stand in a log of `root`.
+            log_required: Whether a signature must stand in a log of `root`; no Notary Project signature does.
             revoked: SHA-256 (hex) of certificates (DER) or keys (SubjectPublicKeyInfo) no longer believed.
             limits: Bounds for what is read.
 
@@ -86,6 +86,8 @@ class X509Authority:
     def _judge(self, evidence: Evidence, subject: Digest, now: float) -> tuple[Verified, ...]:
         if evidence.format not in _FORMATS:
             raise Refused(Code.WRONG_FORMAT, "not a format that is verified by a certificate", found=evidence.format)
+        if isinstance(evidence.content, NotationEnvelope) and self._log_required:
+            raise Refused(Code.LOG_REQUIRED, "no log holds Notary Project signatures", expected="a log entry")
         if isinstance(evidence.content, NotationEnvelope):
             proved = notation.judge(evidence.content, subject, now, self._trust)
         else:

@@ -326,6 +326,10 @@ def test_revoked_by_the_policy(which: int) -> None:
         assert refusal(evidence(notation.JWS, signer()), by).reason.code is Code.REVOKED
 
 
+def test_no_log_holds_notary_project_signatures() -> None:
+    assert refusal(evidence(notation.JWS, signer()), judge(log_required=True)).reason.code is Code.LOG_REQUIRED
+
+
 def test_everybody_only_by_an_explicit_choice() -> None:
     stores = Stores(ca=(root().read,))
     fact = judged(evidence(notation.JWS, signer("anna")), X509Authority("pki", stores, None))
