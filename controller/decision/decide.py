@@ -9,7 +9,7 @@ from controller.compile.compiled import CEILING, AllowUnsigned, CompiledPolicy, 
 from controller.decision.applicable import Applicable
 from controller.decision.findings import Findings, Platform
 from controller.decision.report import Named, Outcome, PolicyResult, Report, RequirementResult, Verdict
-from controller.decision.requirements import allowed, judge_requirement
+from controller.decision.requirements import allowed, judge_requirement, unavailable
 from controller.decision.requirements import effect as effect_of
 from controller.errors import Code, Reason, Refused, Undecided
 from controller.policy.words import Mode
@@ -135,9 +135,10 @@ def _unresolved(policy: CompiledPolicy, error: Refused | Undecided) -> PolicyRes
     outcome = Outcome.UNDECIDED if isinstance(error, Undecided) else Outcome.FAILED
     passing = [(item, item.rule) for item in policy.requirements if isinstance(item.rule, AllowUnsigned)]
     results = tuple(allowed(item, rule) for item, rule in passing)
-    effects = [effect_of(policy, item, outcome) for item in policy.requirements if not isinstance(item.rule, AllowUnsigned)]
+    others = [item for item in policy.requirements if not isinstance(item.rule, AllowUnsigned)]
+    effects = [effect_of(policy, item, outcome, error.reason) for item in others]
     if policy.revoked.digests:  # it might be one of them
-        effects.append(policy.on_unavailable if outcome is Outcome.UNDECIDED else _revoking(policy))
+        effects.append(unavailable(policy, error.reason) if outcome is Outcome.UNDECIDED else _revoking(policy))
     effect = max((*effects, *(result.effect for result in results)), default=Effect.IGNORE)
     if not effects:
         return PolicyResult(policy.id, policy.mode, effect, Outcome.PASS, results)

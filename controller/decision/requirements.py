@@ -3,7 +3,16 @@
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
-from controller.compile.compiled import AllowUnsigned, Attestation, CompiledPolicy, Digests, Effect, Requirement, Signature
+from controller.compile.compiled import (
+    CEILING,
+    AllowUnsigned,
+    Attestation,
+    CompiledPolicy,
+    Digests,
+    Effect,
+    Requirement,
+    Signature,
+)
 from controller.decision import wording
 from controller.decision.findings import Findings
 from controller.decision.outcome import Found
@@ -14,6 +23,8 @@ from controller.errors import Code, Reason
 from controller.evidence import Verified
 
 _CHECKS_KEPT: Final = 64
+_OURS: Final = frozenset({Code.BUSY, Code.INTERNAL, Code.ADDRESS_NOT_ALLOWED})
+"""Why we did not look, or did not finish: nobody was away. Whoever asks for an image can bring these about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ def judge_requirement(
         requirement.name,
         found.kind,
         found.outcome,
-        min(Effect.WARN, requirement.ceiling) if reported else effect(policy, requirement, found.outcome),
+        min(Effect.WARN, requirement.ceiling) if reported else effect(policy, requirement, found.outcome, found.reason),
         reported or found.reason,
         found.checks[:_CHECKS_KEPT],
         f"{more} more checks are not shown" if more > 0 else "",
@@ -53,8 +64,8 @@ def judge_requirement(
     return Judged(result, found.facts)
 
 
-def effect(policy: CompiledPolicy, requirement: Requirement, outcome: Outcome) -> Effect:
-    """What an outcome does to the request."""
+def effect(policy: CompiledPolicy, requirement: Requirement, outcome: Outcome, reason: Reason | None) -> Effect:
+    """What an outcome does to the request; `reason` says why it is undecided."""
     match outcome:
         case Outcome.PASS:
             return Effect.IGNORE
@@ -65,7 +76,12 @@ def effect(policy: CompiledPolicy, requirement: Requirement, outcome: Outcome) -
         case Outcome.UNDECIDED:
             # It might have been a failure; a requirement that could never deny does not begin to.
             worst = max(requirement.on_missing, requirement.on_failure)
-            return min(policy.on_unavailable, worst)
+            return min(unavailable(policy, reason), worst)
+
+
+def unavailable(policy: CompiledPolicy, reason: Reason | None) -> Effect:
+    """What an open question does: `onUnavailable` where somebody is out of reach, and nothing else (design, rule 10)."""
+    return CEILING[policy.mode] if reason is None or reason.code in _OURS else policy.on_unavailable
 
 
 def _reported(found: Found) -> Reason | None:

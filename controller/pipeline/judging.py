@@ -86,7 +86,8 @@ class Judging:
         try:
             return await self._flights.join(key, judged, deadline, what)
         except Undecided as error:
-            return error
+            # Nobody was asked: the time went by in judging, and evidence that takes long is for anybody to push.
+            return error if asked else Undecided(Code.BUSY, error.reason.message, source=error.source)
 
     async def _settled(self, answer: Answer | Needs, judge: Judge, key: Key) -> Answer:
         """Fetch what the judge needs and ask again, as often as one answer leads to the next question."""

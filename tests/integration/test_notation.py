@@ -240,9 +240,7 @@ class TestRevocation:
         responder.answers["/ocsp"] = ocsp_answer(by)
         assert (await self.judge(asking, image)).verdict is Verdict.ALLOW
 
-    async def test_soft_only_warns(
-        self, asking: House, responder: Responder, images: ImageBuilder, signer: Signer
-    ) -> None:
+    async def test_soft_only_warns(self, asking: House, responder: Responder, images: ImageBuilder, signer: Signer) -> None:
         image = self.image(images, signer, self.watched(responder))
         assert (await self.judge(asking, image)).verdict is Verdict.DENY
         assert (await self.judge(asking, image, revocation="Soft", number=2)).verdict is Verdict.WARN
