@@ -147,6 +147,7 @@ class Limits(_Part):
     policies: int = Field(default=1000, description="Cluster policies.")
     trust_policies: int = Field(default=10_000, description="TrustPolicies of all namespaces together.")
     policies_per_namespace: int = Field(default=50, description="TrustPolicies of one namespace.")
+    trust_roots: int = Field(default=100, description="TrustRoots of the cluster.")
     connection_age: Seconds = Field(default=120.0, description="A keep-alive connection is closed after it, with jitter.")
     lame_duck: Seconds = Field(
         default=5.0, description="How long a stopping replica that is no longer ready goes on accepting connections."

@@ -11,12 +11,12 @@ from typing import Any
 
 from controller.admission.subject import Subject, Workload
 from controller.commands import trust
-from controller.compile import compile_one, compile_policies
+from controller.compile import Roots, compile_one, compile_policies, read_root
 from controller.compile.compiled import Snapshot
 from controller.decision.report import Report
 from controller.errors import Code, Invalid
 from controller.pipeline.gate import Gate
-from controller.policy.store import POLICY_KINDS, Document, read_directory
+from controller.policy.store import POLICY_KINDS, TRUST_ROOT, Document, read_directory
 from controller.reference import Reference
 from controller.registry.client import RegistryClient
 from controller.registry.credentials import Credentials, DockerConfigFile
@@ -81,17 +81,22 @@ def compiled(documents: Sequence[Document], limits: Limits, number: int = 1) -> 
     """Compile every policy, or raise `Invalid` saying where the first broken one stands.
 
     Args:
-        documents: Policies and Namespaces.
+        documents: Policies, TrustRoots and Namespaces.
         limits: Counts and sizes.
         number: Of the snapshot. A gate remembers reports under it: who shows one gate several snapshots must number them.
     """
-    policies = [document for document in documents if document.kind in POLICY_KINDS]
-    if not policies:
+    if not any(document.kind in POLICY_KINDS for document in documents):
         raise Invalid(Code.INVALID_POLICY, "there is no policy to judge by", expected="at least one")
     seen: set[tuple[str, str, str]] = set()
-    for document in policies:
+    roots = Roots.read(documents, limits)
+    for document in documents:
         try:
-            compile_one(document, limits)
+            if document.kind in POLICY_KINDS:
+                compile_one(document, limits, roots)
+            elif document.kind == TRUST_ROOT:
+                read_root(document, limits)
+            else:
+                continue
         except Invalid as error:
             raise _placed(error, document.origin) from None
         identity = (document.kind, document.namespace, document.name)

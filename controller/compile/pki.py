@@ -7,6 +7,7 @@ from controller.policy.authorities import Authority as Written
 from controller.policy.problems import Problem, Problems
 from controller.policy.words import Mode, TransparencyLog
 from controller.registry.discovery import Want
+from controller.roots import TrustedRoot
 from controller.settings import Limits
 from controller.verify import pki, subject
 from controller.verify.pki import Level, Revocation
@@ -16,7 +17,14 @@ _USES = frozenset({Want.SIGNATURES, Want.ATTESTATIONS})
 
 
 def compile_x509(
-    written: Written, x509: X509, field: str, mode: Mode, found: Problems, revoked: frozenset[str], limits: Limits
+    written: Written,
+    x509: X509,
+    field: str,
+    mode: Mode,
+    found: Problems,
+    revoked: frozenset[str],
+    root: TrustedRoot | None,
+    limits: Limits,
 ) -> Authority | None:
     """An authority of certificates, or None, and `found` says why.
 
@@ -27,6 +35,7 @@ def compile_x509(
         mode: The policy's: an authority that believes signers nobody trusts must not let anything in.
         found: Takes what is wrong.
         revoked: SHA-256 (hex) of keys that the policy revokes.
+        root: Whose logs and timestamps are believed beside those of the stores.
         limits: Bounds for what is read.
     """
     if x509.level.value == Level.AUDIT and mode is Mode.ENFORCE:
@@ -44,6 +53,7 @@ def compile_x509(
                 identities,
                 level=Level(x509.level.value),
                 revocation=None if x509.revocation is None else Revocation(x509.revocation.value),
+                root=root,
                 log_required=written.transparency_log is TransparencyLog.REQUIRED,
                 revoked=revoked,
                 limits=limits,

@@ -5,7 +5,9 @@ from pydantic import ValidationError
 from controller import keys
 from controller.compile.broken import broken, key_signer
 from controller.compile.compiled import CEILING, Authority, CompiledPolicy, Effect, PolicyId, Revoked, Scope
+from controller.compile.keyless import compile_keyless, root_problems, time_root, unavailable
 from controller.compile.pki import compile_x509
+from controller.compile.roots import Roots
 from controller.compile.rules import compile_requirements
 from controller.compile.selectors import selector
 from controller.errors import Code, Invalid, Reason
@@ -17,18 +19,33 @@ from controller.policy.store import Document
 from controller.policy.words import OnUnavailable, Platforms, TransparencyLog
 from controller.reference import Digest, ImagePattern
 from controller.registry.discovery import Want
+from controller.roots import TrustedRoot
 from controller.settings import Limits
 from controller.verify.keyed import KeyedAuthority
 from controller.verify.keyring import KeyRing
 from controller.verify.openpgp import OpenPgpAuthority
 
 
-def compile_one(document: Document, limits: Limits) -> CompiledPolicy:
+def compile_one(document: Document, limits: Limits, roots: Roots | None = None) -> CompiledPolicy:
     """Parse everything in a policy, once.
+
+    Args:
+        document: The policy.
+        limits: Bounds for what is read.
+        roots: The TrustRoots it may name beside the built-in ones.
 
     Raises:
         Invalid: Naming every field that is wrong: first those of the wrong shape; where the shape is right, everything else.
     """
+    known = roots or Roots({}, limits)
+    found, resource = _shape(document)
+    found.extend(root_problems(resource.spec.authorities, known))
+    policy = _compile(resource, document, found, known, limits)
+    found.check()
+    return policy
+
+
+def _shape(document: Document) -> tuple[Problems, TrustPolicyResource]:
     found = Problems()
     try:
         resource = TrustPolicyResource.model_validate(document.value)
@@ -37,19 +54,24 @@ def compile_one(document: Document, limits: Limits) -> CompiledPolicy:
         found.check()
         raise  # never: a validation error names at least one problem
     found.extend(rules.check(resource))
-    policy = _compile(resource, document, found, limits)
-    found.check()
-    return policy
+    return found, resource
 
 
-def compile_or_break(document: Document, limits: Limits) -> CompiledPolicy:
-    """The same, but a policy that does not compile becomes one that refuses its scope (design, rule 12)."""
+def compile_or_break(document: Document, limits: Limits, roots: Roots) -> CompiledPolicy:
+    """The same, but a policy that does not compile becomes one that refuses its scope (design, rule 12).
+
+    Neither is one whose trust root is missing or cannot be read: only the authorities that need it are undecided then.
+    """
     try:
-        return compile_one(document, limits)
+        found, resource = _shape(document)
+        policy = _compile(resource, document, found, roots, limits)
+        found.check()
     except Invalid as error:
         reason = error.reason
     except Exception as error:  # noqa: BLE001 - a fault of ours must not drop a policy: it refuses like any broken one
         reason = Reason(Code.INTERNAL, "the policy could not be compiled", found=type(error).__name__)
+    else:
+        return policy
     return broken(identity(document), document.value, reason, document.origin)
 
 
@@ -59,7 +81,9 @@ def identity(document: Document) -> PolicyId:
     return PolicyId(document.kind, namespace, document.name)
 
 
-def _compile(resource: TrustPolicyResource, document: Document, found: Problems, limits: Limits) -> CompiledPolicy:
+def _compile(
+    resource: TrustPolicyResource, document: Document, found: Problems, roots: Roots, limits: Limits
+) -> CompiledPolicy:
     spec = resource.spec
     ceiling = CEILING[spec.mode]
     return CompiledPolicy(
@@ -67,7 +91,7 @@ def _compile(resource: TrustPolicyResource, document: Document, found: Problems,
         mode=spec.mode,
         scope=_scope(spec.match, identity(document).namespace, found),
         on_unavailable=min(ceiling, Effect.DENY if spec.on_unavailable is OnUnavailable.DENY else Effect.WARN),
-        authorities=_authorities(spec, found, limits),
+        authorities=_authorities(spec, found, roots, limits),
         requirements=compile_requirements(spec, found),
         revoked=Revoked(frozenset(map(Digest.parse, spec.revoked.digests)), frozenset(map(key_signer, spec.revoked.keys))),
         origin=document.origin,
@@ -93,20 +117,27 @@ def _patterns(written: tuple[str, ...], field: str, found: Problems) -> tuple[Im
     return tuple(patterns)
 
 
-def _authorities(spec: Spec, found: Problems, limits: Limits) -> tuple[Authority, ...]:
+def _authorities(spec: Spec, found: Problems, roots: Roots, limits: Limits) -> tuple[Authority, ...]:
     """As many as were written, in order, or `found` says why not: requirements point at them by index."""
     revoked = frozenset(key_signer(key).rpartition(":")[2] for key in spec.revoked.keys)
 
     def compiled(item: authorities.Authority, field: str) -> Authority | None:
+        if item.keyless:
+            return compile_keyless(item, item.keyless, f"{field}.keyless", found, roots, revoked, limits)
+        root = time_root(item, roots)
+        if isinstance(root, Reason):
+            return unavailable(item, item.trust_root or "", root)
         if item.x509:
-            return compile_x509(item, item.x509, f"{field}.x509", spec.mode, found, revoked, limits)
-        return _authority(item, field, found, limits)
+            return compile_x509(item, item.x509, f"{field}.x509", spec.mode, found, revoked, root, limits)
+        return _authority(item, field, found, root, limits)
 
     made = (compiled(item, f"spec.authorities[{index}]") for index, item in enumerate(spec.authorities))
     return tuple(authority for authority in made if authority is not None)
 
 
-def _authority(written: authorities.Authority, field: str, found: Problems, limits: Limits) -> Authority | None:
+def _authority(
+    written: authorities.Authority, field: str, found: Problems, root: TrustedRoot | None, limits: Limits
+) -> Authority | None:
     if written.openpgp:
         return _openpgp(written, written.openpgp.keyring, f"{field}.openpgp.keyring", found, limits)
     named: list[NamedKey] = []
@@ -121,7 +152,7 @@ def _authority(written: authorities.Authority, field: str, found: Problems, limi
             found.extend([Problem(field, "believes nobody")])
         return None
     log_required = written.transparency_log is TransparencyLog.REQUIRED
-    judge = KeyedAuthority(written.name, named, log_required=log_required, limits=limits)
+    judge = KeyedAuthority(written.name, named, root=root, log_required=log_required, limits=limits)
     return Authority(judge, written.role or "")
 
 

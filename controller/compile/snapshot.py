@@ -9,6 +9,7 @@ from typing import Any
 
 from controller.compile.compiled import CompiledPolicy, PolicyId, Scope, Snapshot
 from controller.compile.policy import compile_or_break, identity
+from controller.compile.roots import Roots
 from controller.errors import Code, Reason
 from controller.policy.store import Document
 from controller.policy.words import Mode
@@ -16,7 +17,7 @@ from controller.settings import Limits
 
 
 def compile_policies(documents: Iterable[Document], number: int, limits: Limits) -> Snapshot:
-    """Compile every policy among `documents`; Namespaces among them give their labels.
+    """Compile every policy among `documents` by their TrustRoots and the built-in ones; Namespaces give their labels.
 
     Nothing is dropped: a policy that does not compile refuses its scope, and so does, in one stroke, what exceeds a limit.
     The result depends on the documents alone, in whatever order they come (design, rule 12).
@@ -32,11 +33,12 @@ def compile_policies(documents: Iterable[Document], number: int, limits: Limits)
     for document in ordered:
         if document.kind == "TrustPolicy":
             spaces[document.namespace].append(document)
-    policies = _within(cluster, limits.policies, "", limits)
+    roots = Roots.read(ordered, limits)
+    policies = _within(cluster, limits.policies, "", roots, limits)
     left = limits.trust_policies
     # Smallest first: where the total is exceeded the largest lose, not whoever comes last in the alphabet.
     for namespace, own in sorted(spaces.items(), key=lambda item: (len(item[1]), item[0])):
-        compiled = _within(own, min(left, limits.policies_per_namespace), namespace, limits)
+        compiled = _within(own, min(left, limits.policies_per_namespace), namespace, roots, limits)
         left -= min(len(own), left)
         policies += compiled
     labels = {document.name: _labels(document) for document in ordered if document.kind == "Namespace"}
@@ -44,9 +46,11 @@ def compile_policies(documents: Iterable[Document], number: int, limits: Limits)
     return Snapshot(number, tuple(policies), fingerprint, MappingProxyType(labels))
 
 
-def _within(documents: Sequence[Document], allowed: int, namespace: str, limits: Limits) -> list[CompiledPolicy]:
+def _within(
+    documents: Sequence[Document], allowed: int, namespace: str, roots: Roots, limits: Limits
+) -> list[CompiledPolicy]:
     """The first `allowed` by name; all others together become one policy that refuses everything in their scope."""
-    policies = [compile_or_break(document, limits) for document in documents[:allowed]]
+    policies = [compile_or_break(document, limits, roots) for document in documents[:allowed]]
     if len(documents) > allowed:
         policies.append(_too_many(documents[allowed], namespace, allowed, len(documents)))
     return policies

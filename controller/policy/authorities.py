@@ -7,6 +7,7 @@ from pydantic import Field
 from controller.policy.part import LATER, Part
 from controller.policy.words import (
     DataKey,
+    Flag,
     Level,
     Name,
     ObjectName,
@@ -75,6 +76,9 @@ class Identity(Part):
     claims: dict[Short, Text] = Field(
         default_factory=dict, max_length=32, description="Further claims of the certificate by documented name, exact."
     )
+    insecure_any_subject: Flag = Field(
+        default=False, description="Allows a subject pattern that matches everybody who has a token of the issuer."
+    )
 
 
 class Keyless(Part):
@@ -141,17 +145,20 @@ class Authority(Part):
     keys: tuple[Key, ...] | None = Field(
         default=None, min_length=1, max_length=32, description="Public keys; any one suffices."
     )
-    keyless: Annotated[Keyless | None, LATER] = Field(default=None, description="Keyless identities.")
+    keyless: Keyless | None = Field(default=None, description="Keyless identities.")
     x509: X509 | None = Field(default=None, description="Certificates under given anchors.")
     openpgp: OpenPgp | None = Field(default=None, description="OpenPGP keys: they sign images, never attestations.")
-    trust_root: Annotated[ObjectName | None, LATER] = Field(
+    trust_root: ObjectName | None = Field(
         default=None,
-        description="For keys and x509: whose log entries and timestamps are believed. Without it they are ignored.",
+        description=(
+            "For keys and x509: whose log entries and timestamps are believed (public-good, github or the name of a "
+            "TrustRoot). Without it they are ignored."
+        ),
     )
     transparency_log: TransparencyLog | None = Field(
         default=None,
         description=(
-            "Whether a signature must stand in a transparency log. Default Optional for keys and x509, Required for "
-            "keyless. Logs are not judged yet: an authority that requires one believes nothing."
+            "Whether a signature must stand in a log of the trust root, and its time be proved. Default Optional for keys "
+            "and x509, Required for keyless. A trust root without logs (github) can only be Optional."
         ),
     )

@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from controller.policy.model import Spec
 from controller.policy.part import Later
+from controller.policy.trustroot import TrustRootSpec
 from controller.settings import Settings
 
 _HEADING: Final = "## Fields that are judged"
@@ -48,13 +49,18 @@ def rows(model: type[BaseModel] = Spec, path: str = "") -> Iterator[Row]:
 
 
 def tables() -> str:
-    """The fields as two Markdown tables: those that are judged, and those that are not supported yet."""
+    """The fields of policies as two Markdown tables, those that are judged and those that are not yet, and a TrustRoot's."""
     fields = list(rows())
     judged = [(f"`{row.path}`", row.holds, row.default, row.meaning) for row in fields if not row.later]
     later = [(f"`{row.path}`", row.meaning) for row in fields if row.later]
     first = _table(("field", "holds", "default", "meaning"), judged)
     second = _table(("field", "meaning"), later)
-    return f"{_HEADING}\n\n{first}\n## Fields that are not supported yet\n\n{second}"
+    third = _table(("field", "meaning"), [(f"`{row.path}`", _of_root(row)) for row in rows(TrustRootSpec)])
+    return f"{_HEADING}\n\n{first}\n## Fields that are not supported yet\n\n{second}\n## Fields of a TrustRoot\n\n{third}"
+
+
+def _of_root(row: Row) -> str:
+    return f"{row.meaning} Not supported yet." if row.later else row.meaning
 
 
 def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:

@@ -11,7 +11,7 @@ from controller.policy.model import LabelSelector, Match, Spec, TrustPolicyResou
 from controller.policy.part import Later
 from controller.policy.problems import Problem, show
 from controller.policy.requirements import Requirement, Signature
-from controller.policy.words import Mode, OnFinding, Operator
+from controller.policy.words import Mode, OnFinding, Operator, TransparencyLog
 
 _STRICTNESS: Final = (Mode.AUDIT, Mode.WARN, Mode.ENFORCE)
 _AUTHORITY_KINDS: Final = ("keys", "keyless", "x509", "openpgp")
@@ -145,29 +145,37 @@ def _empty(spec: Spec) -> Iterator[Problem]:
 
 def _authority(authority: Authority, index: int) -> Iterator[Problem]:
     field = f"spec.authorities[{index}]"
-    yield from _one_of(authority, field, _AUTHORITY_KINDS)
+    yield from one_of(authority, field, _AUTHORITY_KINDS)
     for number, key in enumerate(authority.keys or ()):
         where = f"{field}.keys[{number}]"
-        yield from _one_of(key, where, ("pem", "secretKeyRef", "configMapKeyRef"))
+        yield from one_of(key, where, ("pem", "secretKeyRef", "configMapKeyRef"))
         if key.not_before and key.not_after and key.not_after < key.not_before:
             yield Problem(f"{where}.notAfter", "lies before notBefore", found=key.not_after.isoformat())
     yield from _unique(f"{field}.keys", authority.keys or ())
-    if authority.trust_root and not (authority.keys or authority.x509):
-        yield Problem(f"{field}.trustRoot", "belongs to keys and x509; keyless names its own")
-    if authority.transparency_log and authority.openpgp:
-        yield Problem(f"{field}.transparencyLog", "belongs to keys, keyless and x509: no log holds OpenPGP signatures")
+    yield from _root_and_log(authority, field)
     for inner, where in _all_parts(authority, field):
         match inner:
             case PemSource():
-                yield from _one_of(inner, where, ("pem", "secretKeyRef", "configMapKeyRef"))
+                yield from one_of(inner, where, ("pem", "secretKeyRef", "configMapKeyRef"))
             case Keyring():
-                yield from _one_of(inner, where, ("armored", "secretKeyRef", "configMapKeyRef"))
+                yield from one_of(inner, where, ("armored", "secretKeyRef", "configMapKeyRef"))
             case Issuer():
-                yield from _one_of(inner, where, ("exact", "glob", "regex"))
+                yield from one_of(inner, where, ("exact", "glob", "regex"))
             case _:
                 pass
     if authority.x509 and not (authority.x509.stores.ca or authority.x509.stores.signing_authority):
         yield Problem(f"{field}.x509.stores", "names nobody who may sign", expected="ca or signingAuthority")
+
+
+def _root_and_log(authority: Authority, field: str) -> Iterator[Problem]:
+    plain = bool(authority.keys or authority.x509)
+    if authority.trust_root and not plain:
+        yield Problem(f"{field}.trustRoot", "belongs to keys and x509; keyless names its own")
+    if authority.transparency_log and authority.openpgp:
+        yield Problem(f"{field}.transparencyLog", "belongs to keys, keyless and x509: no log holds OpenPGP signatures")
+    if authority.transparency_log is TransparencyLog.REQUIRED and plain and not authority.trust_root:
+        expected = "trustRoot, to say whose log"
+        yield Problem(f"{field}.transparencyLog", "can never be met", expected=expected, found="Required")
 
 
 def _all_parts(part: BaseModel, field: str) -> Iterator[tuple[BaseModel, str]]:
@@ -177,7 +185,8 @@ def _all_parts(part: BaseModel, field: str) -> Iterator[tuple[BaseModel, str]]:
             yield from _all_parts(inner, where)
 
 
-def _one_of(part: BaseModel, field: str, names: Sequence[str]) -> Iterator[Problem]:
+def one_of(part: BaseModel, field: str, names: Sequence[str]) -> Iterator[Problem]:
+    """The problem of a part in which not exactly one of the fields `names` is set."""
     written = {info.alias or name: getattr(part, name) for name, info in type(part).model_fields.items()}
     found = [name for name in names if written[name] is not None]
     if len(found) != 1:
@@ -187,7 +196,7 @@ def _one_of(part: BaseModel, field: str, names: Sequence[str]) -> Iterator[Probl
 
 def _requirement(spec: Spec, item: Requirement, index: int) -> Iterator[Problem]:
     field = f"spec.require[{index}]"
-    yield from _one_of(item, field, _REQUIREMENT_KINDS)
+    yield from one_of(item, field, _REQUIREMENT_KINDS)
     if item.mode and _STRICTNESS.index(item.mode) > _STRICTNESS.index(spec.mode):
         yield Problem(f"{field}.mode", "is stricter than spec.mode", expected=f"at most {spec.mode}", found=item.mode)
     if not any(getattr(item, name) for name in _ABOUT_STATEMENTS):

@@ -1,5 +1,6 @@
 """Policy files: what a directory holds, read whole or not at all."""
 
+import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,16 +12,19 @@ from controller.documents import read_json
 from controller.errors import Code, Invalid, Refused
 from controller.policy import yamlfile
 from controller.policy.words import API_VERSION, GROUP
+from controller.roots.reading import MEDIA_TYPES
 from controller.settings import Limits
 
 POLICY_KINDS: Final = ("ClusterTrustPolicy", "TrustPolicy")
-_LATER_KINDS: Final = frozenset({"TrustRoot", "TrustException"})
+TRUST_ROOT: Final = "TrustRoot"
+_OWN_KINDS: Final = (*POLICY_KINDS, TRUST_ROOT)
+_LATER_KINDS: Final = frozenset({"TrustException"})
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 _ATTEMPTS: Final = 3
 _LISTS: Final[Mapping[str, str]] = {
     "List": "",
     "NamespaceList": "Namespace",
-    **{f"{kind}List": kind for kind in POLICY_KINDS},
+    **{f"{kind}List": kind for kind in _OWN_KINDS},
 }
 
 
@@ -28,7 +32,7 @@ _LISTS: Final[Mapping[str, str]] = {
 class Document:
     """One object as written: JSON values, and where it stands (`corp.yaml:12`; empty for an object of the cluster).
 
-    Its kind is ClusterTrustPolicy, TrustPolicy or Namespace, and it has a name; nothing else of it was checked.
+    Its kind is ClusterTrustPolicy, TrustPolicy, TrustRoot or Namespace, and it has a name; nothing else of it was checked.
     """
 
     value: Mapping[str, Any]
@@ -57,13 +61,15 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFiles:
-    """Everything read from one place: policies and namespaces, in the order of file names and lines."""
+    """Everything read from one place: policies, trust roots and namespaces, in the order of file names and lines."""
 
     documents: tuple[Document, ...]
 
 
 def read_directory(path: Path, limits: Limits) -> PolicyFiles:
     """Read every `*.yaml`, `*.yml` and `*.json` in `path`, or the one file that `path` is.
+
+    A trusted root as Sigstore writes it (JSON) counts as a TrustRoot, named by the file's name up to its first dot.
 
     Folders below and hidden entries are left alone, as `kubectl apply -f` does; a mounted ConfigMap keeps its versions in
     hidden folders and swaps one link. A directory that changes while it is read is read again.
@@ -164,7 +170,15 @@ def _parse(raw: bytes, name: str, limits: Limits) -> Iterator[tuple[Any, int]]:
         code = Code.LIMIT_EXCEEDED if error.reason.code is Code.LIMIT_EXCEEDED else Code.INVALID_FILE
         reason = error.reason
         raise Invalid(code, reason.message, expected=reason.expected, found=reason.found) from None
+    if isinstance(value, dict) and "kind" not in value and value.get("mediaType") in MEDIA_TYPES:
+        value = _trust_root(value, name)
     yield from ((item, 1) for item in _items(value, f"{name}:1"))
+
+
+def _trust_root(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    metadata = {"name": name.partition(".")[0]}
+    spec = {"inline": json.dumps(document, ensure_ascii=False)}
+    return {"apiVersion": API_VERSION, "kind": TRUST_ROOT, "metadata": metadata, "spec": spec}
 
 
 def _items(value: Any, origin: str) -> Iterator[Any]:
@@ -192,11 +206,11 @@ def _accept(value: Mapping[str, Any], origin: str) -> Iterator[Document]:
     group, _, version = str(api).rpartition("/")
     if group == GROUP and kind in _LATER_KINDS:
         raise Invalid(Code.NOT_SUPPORTED_YET, f"{origin}: kind {kind} is not supported yet")
-    if group == GROUP and kind in POLICY_KINDS and api != API_VERSION:
+    if group == GROUP and kind in _OWN_KINDS and api != API_VERSION:
         raise Invalid(Code.INVALID_POLICY, f"{origin}: unknown version", expected=API_VERSION, found=version[:60])
-    if not (api == API_VERSION and kind in POLICY_KINDS) and not (api == "v1" and kind == "Namespace"):
+    if not (api == API_VERSION and kind in _OWN_KINDS) and not (api == "v1" and kind == "Namespace"):
         found = f"{str(api)[:60]} {str(kind)[:60]}"
-        expected = f"{API_VERSION} {' or '.join(POLICY_KINDS)}, or v1 Namespace"
+        expected = f"{API_VERSION} {' or '.join(_OWN_KINDS)}, or v1 Namespace"
         raise Invalid(
             Code.INVALID_FILE, f"{origin}: this kind does not belong among policies", expected=expected, found=found
         )

@@ -153,6 +153,8 @@ PatternText = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 ExpressionText = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Pem = Annotated[str, StringConstraints(min_length=1, max_length=16384)]
 PemBundle = Annotated[str, StringConstraints(min_length=1, max_length=262144)]
+RootText = Annotated[str, StringConstraints(min_length=1, max_length=1048576)]
+"""A JSON document of a Sigstore instance, as text."""
 DigestText = Annotated[str, StringConstraints(min_length=71, max_length=135), BeforeValidator(_digest)]
 """`sha256:<64 hex digits>` or `sha512:<128 hex digits>`."""
 Fingerprint = Annotated[str, StringConstraints(min_length=64, max_length=71, pattern=r"^([sS][hH][aA]256:)?[0-9a-f]{64}$")]

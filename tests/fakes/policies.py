@@ -1,5 +1,6 @@
 """Policies as people write them, and the verdict they give on evidence without a registry: real keys, real judges."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -53,6 +54,12 @@ def policy(spec: Any, name: str = "corp", *, namespace: str = "", origin: str = 
     metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
     kind = "TrustPolicy" if namespace else "ClusterTrustPolicy"
     return Document({"apiVersion": "sigward.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}, origin)
+
+
+def trust_root(name: str, document: Mapping[str, Any]) -> Document:
+    """A TrustRoot of a trusted root."""
+    metadata, spec = {"name": name}, {"inline": json.dumps(document)}
+    return Document({"apiVersion": "sigward.dev/v1alpha1", "kind": "TrustRoot", "metadata": metadata, "spec": spec})
 
 
 def namespace(name: str = "shop", **labels: str) -> Document:

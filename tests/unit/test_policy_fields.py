@@ -12,18 +12,31 @@ import pytest
 from controller.admission.subject import Workload
 from controller.decision.findings import Findings, Platform
 from controller.decision.report import Report, Verdict
+from controller.demo import payloads
 from controller.errors import Code, Reason
 from controller.evidence import Evidence
 from controller.formats.notation import JWS, SIGNING_AUTHORITY
 from controller.policy.predicate_types import SPDX
 from controller.registry.discovery import Gap
-from tests.fakes import notation, openpgp
+from tests.fakes import notation, openpgp, rekor, sigstore
 from tests.fakes import pki as certificates
-from tests.fakes.authorities import Holder
-from tests.fakes.evidence import IMAGE, OTHER, attestation, signature, statement
+from tests.fakes.authorities import ISSUER, SUBJECT, Holder, Identity
+from tests.fakes.evidence import IMAGE, OTHER, attestation, image_bundle, signature, statement
 from tests.fakes.keys import signing_key
 from tests.fakes.pki import DAY, NOW
-from tests.fakes.policies import IMAGE_NAME, authority, key, namespace, policy, reason_codes, spec, verdict, without
+from tests.fakes.policies import (
+    IMAGE_NAME,
+    authority,
+    key,
+    namespace,
+    policy,
+    reason_codes,
+    spec,
+    trust_root,
+    verdict,
+    without,
+)
+from tests.fakes.sigstore import PrivateSigstore
 from tests.fakes.timestamps import Odd, TimestampAuthority
 from tests.unit.policies_written import JUDGED
 
@@ -65,6 +78,39 @@ STAMPED = notary(
     time=NOW - 45 * DAY,
     stamp=lambda signature: CLOCK.token(signature, NOW - 45 * DAY, Odd(embedded=(CLOCK.signer.der,))),
 )
+
+
+PRIVATE = PrivateSigstore("private")
+SPARE = PrivateSigstore("spare")
+ROOTS = (trust_root("private", PRIVATE.document()), trust_root("spare", SPARE.document()))
+FROM = {"sourceRepositoryURI": "https://github.com/acme/shop"}
+BY_CI = (sigstore.evidence(PRIVATE.sign_statement(holder=PRIVATE.holder(Identity(claims=FROM)))),)
+UNLOGGED = (sigstore.evidence(PRIVATE.sign_statement((), stamps=1)),)
+
+
+def keyless(root: str = "private", *identities: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """A policy with one keyless authority, which believes the identity that the private Sigstore certifies."""
+    return spec({"name": "ci", "keyless": {"trustRoot": root, "identities": list(identities or (identity(),))}, **fields})
+
+
+def identity(**fields: Any) -> dict[str, Any]:
+    return {"issuer": {"exact": ISSUER}, "subject": {"exact": SUBJECT}, **fields}
+
+
+def subject(kind: str, text: str, **fields: Any) -> dict[str, Any]:
+    return keyless("private", identity(subject={kind: text}, **fields))
+
+
+def issuer(kind: str, text: str) -> dict[str, Any]:
+    return keyless("private", identity(issuer={kind: text}))
+
+
+def logged_elsewhere() -> Evidence:
+    """An image signature by key beside an entry, in the private log, of another signature."""
+    key = signing_key()
+    other = payloads.envelope(statement(SLSA), key)
+    entry = PRIVATE.rekor1.entry(rekor.dsse(payloads.encode(other), other, key.public_pem.encode()))
+    return image_bundle(key, tlogEntries=[entry])
 
 
 @dataclass(frozen=True)
@@ -308,7 +354,54 @@ CASES: dict[str, Case] = {
         (STAMPED,),
     ),
     "authorities.transparencyLog": Case(
-        spec(), spec(authority(transparencyLog="Required")), ("Allow", "Deny"), "LogRequired"
+        keyless(), keyless(transparencyLog="Optional"), ("Deny", "Allow"), "LogRequired", UNLOGGED
+    ),
+    "authorities.trustRoot": Case(
+        spec(), spec(authority(trustRoot="private")), ("Allow", "Deny"), "LogEntryMismatch", (logged_elsewhere(),)
+    ),
+    "authorities.keyless.trustRoot": Case(keyless("spare"), keyless("private"), ("Deny", "Allow"), "LogUntrusted", BY_CI),
+    "authorities.keyless.identities": Case(
+        keyless("private", identity(subject={"exact": "jane@example.com"})),
+        keyless("private", identity(subject={"exact": "jane@example.com"}), identity()),
+        ("Deny", "Allow"),
+        "WrongSubject",
+        BY_CI,
+    ),
+    "authorities.keyless.identities.issuer.exact": Case(
+        issuer("exact", f"{ISSUER}/"), issuer("exact", ISSUER), ("Deny", "Allow"), "WrongIssuer", BY_CI
+    ),
+    "authorities.keyless.identities.issuer.glob": Case(
+        issuer("glob", "https://*"), issuer("glob", "https://other.*"), ("Allow", "Deny"), "WrongIssuer", BY_CI
+    ),
+    "authorities.keyless.identities.issuer.regex": Case(
+        issuer("regex", "https://token.*"), issuer("regex", "token.*"), ("Allow", "Deny"), "WrongIssuer", BY_CI
+    ),
+    "authorities.keyless.identities.subject.exact": Case(
+        subject("exact", SUBJECT), subject("exact", SUBJECT[:-1]), ("Allow", "Deny"), "WrongSubject", BY_CI
+    ),
+    "authorities.keyless.identities.subject.glob": Case(
+        subject("glob", "https://github.com/acme/shop/.github/workflows/*@refs/heads/main"),
+        subject("glob", "https://github.com/acme/*@refs/heads/main"),
+        ("Allow", "Deny"),
+        "WrongSubject",
+        BY_CI,
+    ),
+    "authorities.keyless.identities.subject.regex": Case(
+        subject("regex", "https://github[.]com/acme/.*"),
+        subject("regex", "github[.]com/acme/.*"),
+        ("Allow", "Deny"),
+        "WrongSubject",
+        BY_CI,
+    ),
+    "authorities.keyless.identities.claims": Case(
+        keyless("private", identity(claims=FROM)),
+        keyless("private", identity(claims={**FROM, "sourceRepositoryRef": "refs/heads/main"})),
+        ("Allow", "Deny"),
+        "WrongClaim",
+        BY_CI,
+    ),
+    "authorities.keyless.identities.insecureAnySubject": Case(
+        subject("regex", ".*"), subject("regex", ".*", insecureAnySubject=True), ("Deny", "Allow"), "InvalidPolicy", BY_CI
     ),
     "authorities": Case(
         spec(authority("release"), **signed(of=["release"])),
@@ -422,6 +515,9 @@ CASES: dict[str, Case] = {
 
 NOT_JUDGED = {
     "authorities.keys.name": "names a key for people",
+    "authorities.keyless": "is judged through its fields",
+    "authorities.keyless.identities.issuer": "is judged through its fields",
+    "authorities.keyless.identities.subject": "is judged through its fields",
     "authorities.openpgp": "is judged through its fields",
     "authorities.openpgp.keyring": "is judged through its fields",
     "authorities.x509": "is judged through its fields",
@@ -442,7 +538,7 @@ def test_every_judged_field_has_a_case() -> None:
 def judge(case: Case, written: dict[str, Any]) -> Report:
     # A policy that always passes covers the image, so that one left alone by the case's policy is judged by nothing else.
     cover = {**without(spec(), "authorities"), "require": [{"name": "any", "digests": [str(IMAGE)]}]}
-    documents = [policy(written), policy(cover, "cover"), namespace("shop", tier="prod")]
+    documents = [policy(written), policy(cover, "cover"), namespace("shop", tier="prod"), *ROOTS]
     return verdict(documents, *case.evidence, **case.context)
 
 

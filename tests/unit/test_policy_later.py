@@ -8,7 +8,7 @@ import pytest
 from controller.compile import compile_one
 from controller.compile.compiled import Effect
 from controller.errors import Code
-from tests.fakes.policies import LIMITS, authority, key, policy, spec
+from tests.fakes.policies import LIMITS, key, policy, spec
 from tests.unit.policies_written import LATER as LATER_FIELDS
 from tests.unit.policies_written import matching, refusal, with_key, with_require
 
@@ -22,7 +22,6 @@ def with_store(name: str, reference: str) -> Any:
 LATER = [
     (spec(signatureRepositories=["registry.example.com/signatures"]), "spec.signatureRepositories"),
     (matching(matchConditions=[{"name": "prod", "expression": "true"}]), "spec.match.matchConditions"),
-    (spec(authority(trustRoot="public-good")), "spec.authorities[0].trustRoot"),
     (spec({"name": "a", "keys": [key(notAfter="2026-01-01T00:00:00Z")]}), "spec.authorities[0].keys[0].notAfter"),
     (spec({"name": "a", "keys": [key(notBefore="2026-01-01T00:00:00Z")]}), "spec.authorities[0].keys[0].notBefore"),
     (
@@ -32,18 +31,6 @@ LATER = [
     (
         with_key(configMapKeyRef={"namespace": "sec", "name": "keys", "key": "h1.pem"}),
         "spec.authorities[0].keys[0].configMapKeyRef",
-    ),
-    (
-        spec(
-            {
-                "name": "ci",
-                "keyless": {
-                    "trustRoot": "public-good",
-                    "identities": [{"issuer": {"exact": "https://issuer.example"}, "subject": {"glob": "https://x/*"}}],
-                },
-            }
-        ),
-        "spec.authorities[0].keyless",
     ),
     (with_store("ca", "secretKeyRef"), "spec.authorities[0].x509.stores.ca.secretKeyRef"),
     (with_store("ca", "configMapKeyRef"), "spec.authorities[0].x509.stores.ca.configMapKeyRef"),
