@@ -309,9 +309,9 @@ def test_whom_it_trusts_in_words() -> None:
 
 def test_limits_of_what_is_read() -> None:
     root = SIGSTORE.root()
-    for limits in (Limits(certificate_bytes=100), Limits(timestamp_bytes=100), Limits(log_entries_per_bundle=0)):
+    for limits in (Limits(certificate_bytes=100), Limits(timestamp_bytes=100), Limits(log_entries_per_bundle=1)):
         judge = KeylessAuthority("ci", root, [trusted()], limits=limits)
-        assert refusal(evidence(SIGSTORE.sign_statement(stamps=1)), judge).code is Code.LIMIT_EXCEEDED
+        assert refusal(evidence(SIGSTORE.sign_statement(stamps=2)), judge).code is Code.LIMIT_EXCEEDED
 
 
 def test_a_signature_altered_or_somebody_else_s() -> None:
