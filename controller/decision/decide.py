@@ -81,7 +81,7 @@ def _revoked_signers(policies: Applicable) -> frozenset[str]:
 
 def _judge(policy: CompiledPolicy, findings: Findings, revoked: frozenset[str]) -> tuple[PolicyResult, float]:
     """One policy's result, and until when (POSIX seconds) the facts under it hold."""
-    denied = _revoked_digest(policy, (findings.digest, *findings.children))
+    denied = _revoked_digest(policy, (findings.digest, *findings.aliases), findings.children)
     if denied:
         return denied, math.inf
     parts = [Platform("", findings)]
@@ -115,12 +115,14 @@ def _on(platform: str, results: Iterable[RequirementResult]) -> tuple[Requiremen
     return tuple(replace(result, platform=platform) if platform else result for result in results)
 
 
-def _revoked_digest(policy: CompiledPolicy, digests: Sequence[Digest]) -> PolicyResult | None:
-    """The denial of an image (the first of `digests`) that is revoked itself or through one of its platforms."""
-    digest = next((digest for digest in digests if digest in policy.revoked.digests), None)
+def _revoked_digest(
+    policy: CompiledPolicy, digests: Sequence[Digest], children: Sequence[Digest] = ()
+) -> PolicyResult | None:
+    """The denial of an image that is revoked under one of its `digests`, or through one of its platforms."""
+    digest = next((digest for digest in (*digests, *children) if digest in policy.revoked.digests), None)
     if digest is None:
         return None
-    what = "the image is revoked" if digest == digests[0] else "a platform of the image is revoked"
+    what = "the image is revoked" if digest in digests else "a platform of the image is revoked"
     reason = Reason(Code.REVOKED, what, found=str(digest))
     return PolicyResult(policy.id, policy.mode, _revoking(policy), Outcome.FAILED, reason=reason)
 
@@ -145,12 +147,12 @@ def _unresolved(policy: CompiledPolicy, error: Refused | Undecided) -> PolicyRes
     return PolicyResult(policy.id, policy.mode, effect, outcome, results, error.reason)
 
 
-def _failed(policies: Applicable, digests: Sequence[Digest]) -> Iterable[PolicyResult]:
+def _failed(policies: Applicable, digests: Sequence[Digest], children: Sequence[Digest]) -> Iterable[PolicyResult]:
     """Policies that fail without being judged; `onUnavailable` never covers them (design, rule 10)."""
     for policy, reason in policies.failed:
         outcome = Outcome.UNDECIDED if reason.code is Code.NAMESPACE_UNKNOWN else Outcome.FAILED
         plain = PolicyResult(policy.id, policy.mode, CEILING[policy.mode], outcome, reason=reason)
-        yield _revoked_digest(policy, digests) or plain
+        yield _revoked_digest(policy, digests, children) or plain
 
 
 def _combine(
@@ -162,8 +164,8 @@ def _combine(
     findings: Findings | None,
 ) -> Report:
     digest = findings.digest if findings else reference.digest
-    digests = (digest, *findings.children) if findings else (digest,)
-    failed = _failed(policies, [digest for digest in digests if digest is not None])
+    digests = [digest] if digest else []
+    failed = _failed(policies, [*digests, *(findings.aliases if findings else ())], findings.children if findings else ())
     results = tuple(sorted((*judged, *failed), key=lambda result: (result.policy.kind, str(result.policy))))
     effect = max((result.effect for result in results), default=Effect.IGNORE)
     reason = None

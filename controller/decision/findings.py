@@ -26,7 +26,8 @@ class Findings:
     """Everything about one digest.
 
     `reference` is the name the image is judged under, remapped: what signatures that promise a name are compared with; with
-    none they count for nothing. `children` are the manifests of an index. `gaps` are sources without a believable answer
+    none they count for nothing. `aliases` are digests of the same bytes by other algorithms: what is revoked under one is
+    revoked under all. `children` are the manifests of an index. `gaps` are sources without a believable answer
     (`settled` ones were refused, the others did not answer), `unreadable` pieces that are no evidence. `stale` says that the
     registry is away and this is what it said before. `platforms` are those of an index, where a policy judges each.
     """
@@ -39,6 +40,7 @@ class Findings:
     stale: bool = False
     reference: Reference | None = None
     platforms: tuple["Platform", ...] = ()
+    aliases: tuple[Digest, ...] = ()
 
     @property
     def unanswered(self) -> tuple[Gap, ...]:

@@ -257,6 +257,7 @@ class Gate:
             pieces.append(Piece(piece, outcomes))
         return Findings(
             digest=resolved.digest,
+            aliases=resolved.aliases,
             children=resolved.children,
             pieces=tuple(pieces),
             gaps=collected.gaps,

@@ -6,7 +6,8 @@ bytes never change while a tag and the evidence beside a digest do.
 
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from functools import partial
+from typing import Final, TypeVar
 
 from controller.cache import ByteBudget, Entry, Flights, Memory
 from controller.errors import Code, Refused, Undecided
@@ -20,6 +21,8 @@ from controller.settings import Settings
 
 T = TypeVar("T")
 
+_ALGORITHMS: Final = ("sha256", "sha512")
+
 LookedUp = Callable[[str, str], None]
 """Told of each look into a memory: which (`report`, `tag`, `evidence`), and `hit`, `miss` or `stale`."""
 
@@ -28,7 +31,7 @@ LookedUp = Callable[[str, str], None]
 class Resolved:
     """What a reference names now. `children` are the manifests of an index, empty for an image.
 
-    `platforms` are those of them that could run, by name.
+    `platforms` are those of them that could run, by name. `aliases` are the digests of the same bytes by other algorithms.
     """
 
     digest: Digest
@@ -36,6 +39,7 @@ class Resolved:
     stale: bool = False
     is_index: bool = False
     platforms: tuple[tuple[str, Digest], ...] = ()
+    aliases: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,4 +286,5 @@ def _resolved(manifest: Manifest) -> Resolved:
         tuple(child.digest for child in manifest.manifests),
         is_index=manifest.is_index,
         platforms=buildkit.platforms(manifest.manifests),
+        aliases=tuple(digest for digest in map(partial(Digest.of, manifest.raw), _ALGORITHMS) if digest != manifest.digest),
     )
