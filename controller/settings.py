@@ -234,6 +234,25 @@ def _remap(prefixes: dict[str, str]) -> dict[str, str]:
     return prefixes
 
 
+class RootSettings(_Part):
+    """How trusted roots are kept up to date. Refreshing happens in the background; no request waits for it."""
+
+    refresh: Seconds = Field(
+        default=21600.0, description="Pause between refreshes; 0 never refreshes and calls nobody (air-gapped clusters)."
+    )
+    timeout: Seconds = Field(default=60.0, description="How long one refresh may take.")
+    max_stale: Seconds | None = Field(
+        default=None, description="A root that was not confirmed for so long is not believed any more; unset: it stays."
+    )
+    folder: Path | None = Field(
+        default=None, description="Where the versions seen are remembered across restarts; unset: for the process alone."
+    )
+    mirrors: dict[str, str] = Field(
+        default_factory=dict,
+        description="Copies of the repositories of public-good and github: name to https, http or file URL.",
+    )
+
+
 class ImagePath(_Part):
     """Where a custom kind keeps a pod template (`/spec/template`) or a pod spec."""
 
@@ -263,6 +282,7 @@ class Settings(_Part):
             "URLs in certificates are written by others: what is not listed here is never called."
         ),
     )
+    roots: RootSettings = Field(default_factory=RootSettings)
     image_paths: tuple[ImagePath, ...] = Field(default=(), description="Custom kinds with pod templates.")
     docker_config: Path | None = Field(default=None, description="docker config.json with the controller's own credentials.")
     mutate: bool = Field(default=True, description="Pin digests at /mutate.")
