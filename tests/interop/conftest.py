@@ -57,7 +57,7 @@ def registries(folder: Path) -> Iterator[dict[Product, RunningRegistry]]:
 def peer(request: pytest.FixtureRequest, registries: dict[Product, RunningRegistry]) -> RunningRegistry:
     product: Product = request.param
     if product not in registries:
-        pytest.skip("docker-registry, a Debian package, is not on PATH")
+        missing("docker-registry, a Debian package, is neither in .build/tools nor on PATH")
     return registries[product]
 
 
