@@ -23,6 +23,7 @@ from controller.settings import Limits
 
 TARGET: Final = "trusted_root.json"
 _NOT_FOUND: Final = 404
+_SILENCE: Final = 15  # seconds without a byte
 _BUILT_IN: Final = {
     PUBLIC_GOOD: "https://tuf-repo-cdn.sigstore.dev",
     GITHUB: "https://tuf-repo.github.com",
@@ -107,9 +108,11 @@ class _Fetcher(FetcherInterface):
     def __init__(self, base: str, timeout: float) -> None:
         self._deadline = time.monotonic() + timeout
         self._base = Path(unquote(urlsplit(base).path)).resolve() if base.startswith("file:") else None
-        self._web = Urllib3Fetcher(socket_timeout=max(1, int(timeout)), app_user_agent="sigward")
+        self._web = Urllib3Fetcher(socket_timeout=max(1, min(int(timeout), _SILENCE)), app_user_agent="sigward")
 
     def _fetch(self, url: str) -> Iterator[bytes]:
+        if time.monotonic() > self._deadline:
+            raise SlowRetrievalError("the refresh took too long")
         if self._base is not None:
             return iter((self._read(url, self._base),))
         return self._chunks(self._web.fetch(url))
@@ -117,7 +120,7 @@ class _Fetcher(FetcherInterface):
     def _chunks(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
             if time.monotonic() > self._deadline:
-                raise SlowRetrievalError
+                raise SlowRetrievalError("the refresh took too long")
             yield chunk
 
     @staticmethod
