@@ -19,6 +19,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "verify-bundle": "judge one Sigstore bundle over a file or a digest, without a registry",
     "batch": "verify the images and files that a JSON manifest lists",
     "demo": "see it work: a registry and the webhook in one process, images signed well and badly",
+    "crds": "print the definitions of the policy resources, for an API server",
     "serve": "answer a cluster's admission requests",
 }
 """Name of the module in this package (with `_` for `-`), and one line of help."""

@@ -14,8 +14,8 @@ from controller.policy.requirements import Requirement, Signature
 from controller.policy.words import Mode, OnFinding, Operator, TransparencyLog
 
 _STRICTNESS: Final = (Mode.AUDIT, Mode.WARN, Mode.ENFORCE)
-_AUTHORITY_KINDS: Final = ("keys", "keyless", "x509", "openpgp")
-_REQUIREMENT_KINDS: Final = (
+AUTHORITY_KINDS: Final = ("keys", "keyless", "x509", "openpgp")
+REQUIREMENT_KINDS: Final = (
     "signature",
     "attestation",
     "sbom",
@@ -24,7 +24,7 @@ _REQUIREMENT_KINDS: Final = (
     "digests",
     "unsafeAllowUnsigned",
 )
-_ABOUT_STATEMENTS: Final = ("attestation", "sbom", "provenance", "vulnerabilities")
+ABOUT_STATEMENTS: Final = ("attestation", "sbom", "provenance", "vulnerabilities")
 
 
 def check(resource: TrustPolicyResource) -> list[Problem]:
@@ -145,7 +145,7 @@ def _empty(spec: Spec) -> Iterator[Problem]:
 
 def _authority(authority: Authority, index: int) -> Iterator[Problem]:
     field = f"spec.authorities[{index}]"
-    yield from one_of(authority, field, _AUTHORITY_KINDS)
+    yield from one_of(authority, field, AUTHORITY_KINDS)
     for number, key in enumerate(authority.keys or ()):
         where = f"{field}.keys[{number}]"
         yield from one_of(key, where, ("pem", "secretKeyRef", "configMapKeyRef"))
@@ -196,10 +196,10 @@ def one_of(part: BaseModel, field: str, names: Sequence[str]) -> Iterator[Proble
 
 def _requirement(spec: Spec, item: Requirement, index: int) -> Iterator[Problem]:
     field = f"spec.require[{index}]"
-    yield from one_of(item, field, _REQUIREMENT_KINDS)
+    yield from one_of(item, field, REQUIREMENT_KINDS)
     if item.mode and _STRICTNESS.index(item.mode) > _STRICTNESS.index(spec.mode):
         yield Problem(f"{field}.mode", "is stricter than spec.mode", expected=f"at most {spec.mode}", found=item.mode)
-    if not any(getattr(item, name) for name in _ABOUT_STATEMENTS):
+    if not any(getattr(item, name) for name in ABOUT_STATEMENTS):
         for name, value in (("onMissing", item.on_missing), ("onFailure", item.on_failure)):
             if value not in {None, OnFinding.DENY}:
                 yield Problem(f"{field}.{name}", "only requirements about statements may be softened; use mode", found=value)
@@ -231,7 +231,7 @@ def _proves_nothing(spec: Spec, of: Sequence[str], field: str) -> Iterator[Probl
 
 
 def _parts_with_of(item: Requirement, field: str) -> Iterator[tuple[tuple[str, ...] | None, str]]:
-    for name in ("signature", *_ABOUT_STATEMENTS):
+    for name in ("signature", *ABOUT_STATEMENTS):
         part = getattr(item, name)
         if part is not None:
             yield part.of, f"{field}.{name}"

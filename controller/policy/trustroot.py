@@ -13,7 +13,7 @@ from controller.policy.rules import one_of, unsupported
 from controller.policy.words import RootText, Url
 from controller.roots import BUILT_IN
 
-_SOURCES: Final = ("inline", "configMapKeyRef", "tuf")
+SOURCES: Final = ("inline", "configMapKeyRef", "tuf")
 
 
 class Tuf(Part):
@@ -50,5 +50,5 @@ def check(resource: TrustRootResource) -> Iterator[Problem]:
         yield Problem("metadata.namespace", "a TrustRoot has no namespace", found=metadata.namespace)
     if metadata.name in BUILT_IN:
         yield Problem("metadata.name", "is the name of a built-in trust root", expected="another name", found=metadata.name)
-    yield from one_of(resource.spec, "spec", _SOURCES)
+    yield from one_of(resource.spec, "spec", SOURCES)
     yield from unsupported(resource.spec, "spec")

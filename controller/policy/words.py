@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from controller.errors import Invalid
 from controller.reference import Digest
@@ -15,6 +15,7 @@ GROUP: Final = "sigward.dev"
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 
+_DURATION_LENGTH: Final = 64
 _RFC3339: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
 
@@ -111,8 +112,8 @@ def _timestamp(value: object) -> object:
 
 
 def _duration(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("expected a duration such as 30s, 10m or 720h")  # noqa: TRY004 - pydantic takes no other
+    if not isinstance(value, str) or value != value.strip() or len(value) > _DURATION_LENGTH:
+        raise ValueError("expected a duration such as 30s, 10m or 720h")
     return duration(value)
 
 
@@ -155,7 +156,19 @@ Pem = Annotated[str, StringConstraints(min_length=1, max_length=16384)]
 PemBundle = Annotated[str, StringConstraints(min_length=1, max_length=262144)]
 RootText = Annotated[str, StringConstraints(min_length=1, max_length=1048576)]
 """A JSON document of a Sigstore instance, as text."""
-DigestText = Annotated[str, StringConstraints(min_length=71, max_length=135), BeforeValidator(_digest)]
+DigestText = Annotated[
+    str,
+    StringConstraints(min_length=71, max_length=135),
+    BeforeValidator(_digest),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 71,
+            "maxLength": 135,
+            "pattern": "^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$",
+        }
+    ),
+]
 """`sha256:<64 hex digits>` or `sha512:<128 hex digits>`."""
 Fingerprint = Annotated[str, StringConstraints(min_length=64, max_length=71, pattern=r"^([sS][hH][aA]256:)?[0-9a-f]{64}$")]
 """SHA-256 in hex, with or without `sha256:` in front."""
@@ -177,9 +190,25 @@ LabelKey = Annotated[
     ),
 ]
 LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=r"^([a-zA-Z0-9]([-_.a-zA-Z0-9]*[a-zA-Z0-9])?)?$")]
-Time = Annotated[datetime, BeforeValidator(_timestamp)]
+Time = Annotated[
+    datetime,
+    BeforeValidator(_timestamp),
+    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 35}),
+]
 """RFC 3339."""
-Age = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=10 * 365 * 86400)]
+Age = Annotated[
+    float,
+    BeforeValidator(_duration),
+    Field(gt=0, le=10 * 365 * 86400),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 2,
+            "maxLength": _DURATION_LENGTH,
+            "pattern": r"^(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))+$",
+        }
+    ),
+]
 """A Go duration, in seconds once read."""
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=64)]
