@@ -1,5 +1,6 @@
 """What every test stands on: where it may connect to, and a running registry."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,8 +14,11 @@ from controller.demo.signer import Signer
 from tests.fakes.registry import FaultyRegistry
 
 # A property is about answers: how long one example takes on a busy machine is no part of it.
-hypothesis.settings.register_profile("answers", deadline=None)
-hypothesis.settings.load_profile("answers")
+# The same examples every time, so that a red test is red for everybody; `make test-long` looks for new ones.
+_QUIET = [hypothesis.HealthCheck.too_slow]  # says how busy the machine is
+hypothesis.settings.register_profile("answers", deadline=None, derandomize=True, suppress_health_check=_QUIET)
+hypothesis.settings.register_profile("long", deadline=None, suppress_health_check=_QUIET)
+hypothesis.settings.load_profile("long" if os.environ.get("SIGWARD_LONG") else "answers")
 
 _WITHOUT_NETWORK = frozenset({"unit", "property"})
 _ROOT = Path(__file__).parent
