@@ -189,12 +189,13 @@ class Signer:
     """Who signed, in the form that quorum counts (design, rule 5).
 
     `id` is equal for two signatures of one signer: `key:sha256:<hex of SPKI>` for keys. `name` is for people. `key` is the
-    SHA-256 (hex) of the public key that signed, where the format shows it: two signers with one key are one.
+    SHA-256 (hex) of the public key that signed, where the format shows it: two signers with one key are one, and one signer
+    may have many.
     """
 
     id: str
     name: str
-    key: str = ""
+    key: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

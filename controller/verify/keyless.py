@@ -104,11 +104,11 @@ class KeylessAuthority:
         signed = _signature(evidence.content, subject, signing)
         found = proofs.check(evidence.material, signed, root, log_required=self._log_required, limits=self._limits)
         time.check_future(found.moments, now, self._limits.clock_skew)
-        spans = self._trusted(root, (signing, supplied), found, now)
+        spans, path = self._trusted(root, (signing, supplied), found, now)
         who = identity.read(signing)
         identity.check(self._identities, who, signing.claims)
         said = claims.read(evidence.content, subject, self._limits)
-        return (self._fact(evidence, subject, who, said, _valid_until(found, spans)),)
+        return (self._fact(evidence, subject, (who, path), said, _valid_until(found, spans)),)
 
     def _certificates(self, evidence: Evidence) -> _Brought:
         material, limits = evidence.material, self._limits
@@ -136,8 +136,8 @@ class KeylessAuthority:
             raise Refused(Code.ROOT_IN_CHAIN, "the bundle brings its own root certificate", expected="the trusted root's")
         return signing, supplied
 
-    def _trusted(self, root: TrustedRoot, brought: _Brought, found: Proofs, now: float) -> tuple[Span, ...]:
-        """Every window that some authority's path, the certificate's log and the proofs ask for, all of them met.
+    def _trusted(self, root: TrustedRoot, brought: _Brought, found: Proofs, now: float) -> tuple[tuple[Span, ...], Path]:
+        """Every window that some authority's path, the certificate's log and the proofs ask for, all of them met; the path.
 
         The same issuing certificate may stand under several authorities of the root; any one that holds suffices.
         """
@@ -148,7 +148,7 @@ class KeylessAuthority:
             if path is None:
                 continue
             try:
-                return self._spans(root, (path, authority), found, now)
+                return self._spans(root, (path, authority), found, now), path
             except Refused as error:
                 refusal = refusal or error
         raise refusal or Refused(
@@ -178,11 +178,14 @@ class KeylessAuthority:
         time.check(found.moments, windows)
         return (*spans, *windows)
 
-    def _fact(self, evidence: Evidence, subject: Digest, who: Subject, said: claims.Said, until: float) -> Verified:
+    def _fact(
+        self, evidence: Evidence, subject: Digest, signed_by: tuple[Subject, Path], said: claims.Said, until: float
+    ) -> Verified:
+        who, path = signed_by
         return Verified(
             digest=subject,
             authority=self.name,
-            signer=Signer(identity.signer_id(who), f"{who.name.value} (issuer {who.issuer})"),
+            signer=Signer(identity.signer_id(who), f"{who.name.value} (issuer {who.issuer})", path[0].key.spki_sha256),
             claim=said.claim,
             evidence=evidence.id,
             origin=evidence.origin,
@@ -191,6 +194,7 @@ class KeylessAuthority:
             predicate=said.predicate,
             annotations=said.annotations,
             valid_until=until,
+            rests_on=frozenset(f"key:sha256:{one.key.spki_sha256}" for one in path),
         )
 
     def _fingerprint(self) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from controller import certificates
 from controller.decision.quorum import one_signer
 from controller.decision.report import Verdict
 from controller.demo import payloads
@@ -11,10 +12,13 @@ from controller.demo.mediatypes import COSIGN_SIGNATURE, SIMPLE_SIGNING
 from controller.demo.signingkeys import SigningKey
 from controller.errors import Code
 from controller.evidence import Evidence, Signer
+from tests.fakes import sigstore
+from tests.fakes.authorities import ISSUER, SUBJECT
 from tests.fakes.evidence import IMAGE, attachment, one
 from tests.fakes.pki import Issued, intermediate, root
 from tests.fakes.pki import signer as issued
-from tests.fakes.policies import policy, reason_codes, spec, verdict, without
+from tests.fakes.policies import policy, reason_codes, spec, trust_root, verdict, without
+from tests.fakes.sigstore import PrivateSigstore
 
 
 def signature(of: Issued) -> Evidence:
@@ -86,4 +90,33 @@ def test_a_key_revoked_by_another_policy_is_not_believed_in_a_certificate_either
     fingerprint = revoked.read.key.spki_sha256
     other = policy(without(spec(mode="Audit", revoked={"keys": [fingerprint]}), "authorities"), "revocations")
     report = verdict([trusting, other], signature(ALICE))
+    assert (report.verdict, Code.REVOKED in reason_codes(report)) == (Verdict.DENY, True)
+
+
+SIGSTORE = PrivateSigstore("private")
+ROOT = trust_root("private", SIGSTORE.document())
+CI = {
+    "name": "ci",
+    "keyless": {
+        "trustRoot": "private",
+        "identities": [{"issuer": {"exact": ISSUER}, "subject": {"exact": SUBJECT}}],
+    },
+}
+
+
+def test_one_key_certified_as_an_identity_counts_once() -> None:
+    holder = SIGSTORE.holder()
+    key = {"name": "key", "keys": [{"pem": holder.key.public_pem}]}
+    signed = sigstore.evidence(SIGSTORE.sign_statement(holder=holder))
+    report = verdict([both(key, CI), ROOT], signed)
+    assert (report.verdict, reason_codes(report)) == (Verdict.DENY, {Code.THRESHOLD_NOT_MET})
+    assert verdict([both(bare("key", ALICE), CI), ROOT], signed, signature(ALICE)).verdict is Verdict.ALLOW
+
+
+def test_a_certificate_authoritys_key_revoked_by_another_policy_is_not_believed_in_a_chain() -> None:
+    trusting, signed = policy(spec(CI)), sigstore.evidence(SIGSTORE.sign_statement())
+    assert verdict([trusting, ROOT], signed).verdict is Verdict.ALLOW
+    issuer = certificates.parse(SIGSTORE.ca.intermediate.der, "issuer", limit=1 << 16).key.spki_sha256
+    other = policy(without(spec(mode="Audit", revoked={"keys": [issuer]}), "authorities"), "revocations")
+    report = verdict([trusting, other, ROOT], signed)
     assert (report.verdict, Code.REVOKED in reason_codes(report)) == (Verdict.DENY, True)
