@@ -31,6 +31,8 @@ artifacts.json (paths are relative to its folder):
   {"artifacts": [
     {"type": "container", "image": "registry.example.com/shop/web:1.4", "public_key": "cosign.pub"},
     {"type": "container", "image": "registry.example.com/shop/db:2", "policy": "policies/"},
+    {"type": "container", "image": "registry.example.com/shop/api:3", "identity": "https://github.com/acme/…",
+     "issuer": "https://token.actions.githubusercontent.com"},
     {"type": "file", "path": "dist/tool.tgz", "signature": "dist/tool.tgz.sig", "public_key": "cosign.pub"}
   ]}
 A file's signature is raw (openssl dgst -sign) or base64 (cosign sign-blob).
@@ -83,6 +85,7 @@ class _Batch:
         self._namespace = namespace
         self._numbers = itertools.count(1)
         self._policies: dict[str, Snapshot] = {}
+        self._roots = {"": trust.Root()}
 
     async def verify(
         self, entries: Sequence[Entry], parallel: int, patience: float, progress: "Progress"
@@ -131,13 +134,25 @@ class _Batch:
 
     def _snapshot(self, entry: Container, limits: Limits) -> Snapshot:
         if entry.public_key:
-            own = trust.Keys((self._key(entry.public_key),))
-            return session.by_keys(own, [str(Reference.parse(entry.image).repository)], limits, next(self._numbers))
+            return self._by_flags(entry, trust.Trusted((self._key(entry.public_key),)))
+        if entry.identity:
+            return self._by_flags(entry, trust.Trusted(identity=self._identity(entry)))
         if entry.policy not in self._policies:
             self._policies[entry.policy] = session.by_policies(
                 [self._folder / entry.policy], limits, number=next(self._numbers)
             )
         return self._policies[entry.policy]
+
+    def _by_flags(self, entry: Container, own: trust.Trusted) -> Snapshot:
+        images = [str(Reference.parse(entry.image).repository)]
+        return session.by_flags(own, images, self._settings.limits, next(self._numbers))
+
+    def _identity(self, entry: Container) -> trust.Identity:
+        if entry.trusted_root not in self._roots:
+            path = self._folder / entry.trusted_root
+            self._roots[entry.trusted_root] = trust.read_root(path, self._settings.limits)
+        root = self._roots[entry.trusted_root]
+        return trust.Identity({"exact": entry.identity}, {"exact": entry.issuer}, root)
 
     def _file(self, entry: File) -> output.Artifact:
         key = keys.parse(self._key(entry.public_key).pem.encode())

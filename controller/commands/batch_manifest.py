@@ -3,6 +3,8 @@
     {"artifacts": [
       {"type": "container", "image": "registry.example.com/shop/web:1.4", "public_key": "cosign.pub"},
       {"type": "container", "image": "registry.example.com/shop/db:2", "policy": "policies/"},
+      {"type": "container", "image": "registry.example.com/shop/api:3", "identity": "https://github.com/acme/shop/…",
+       "issuer": "https://token.actions.githubusercontent.com"},
       {"type": "file", "path": "dist/tool.tgz", "signature": "dist/tool.tgz.sig", "public_key": "cosign.pub"}]}
 
 What is wrong with the manifest itself stops the command; what is wrong with one entry fails that entry. No entry is verified
@@ -22,21 +24,30 @@ MAX_ARTIFACTS: Final = 20_000
 
 _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {"container": ("image",), "file": ("path", "signature")}
 _TRUST: Final = ("public_key", "policy", "identity", "issuer")
+_ROOT: Final = "trusted_root"
+"""May stand beside identity and issuer: a file with the trusted root of a private Sigstore instance."""
+
 _LABEL: Final = "name"
 """May stand in any entry, for people; means nothing."""
+
+_TEXTS: Final = frozenset({"type", *_TRUST, _ROOT, "image", "path", "signature", _LABEL})
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """An image, to be judged by a key or by policies; exactly one of the two is set.
+    """An image, to be judged by a key, by policies or by an identity and its issuer; exactly one of the three is set.
 
-    Keys and policies are paths; a key may also be written out as PEM.
+    Keys, policies and trusted roots are paths; a key may also be written out as PEM. Without a trusted root, Sigstore's
+    public instance is meant.
     """
 
     index: int
     image: str
     public_key: str = ""
     policy: str = ""
+    identity: str = ""
+    issuer: str = ""
+    trusted_root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +110,7 @@ def _entry(index: int, value: Any) -> Entry:
     if not isinstance(value, dict):
         raise _invalid(where, "must be an object", found=type(value).__name__)
     for name, content in value.items():
-        if name in {"type", *_TRUST, "image", "path", "signature", _LABEL} and (not isinstance(content, str) or not content):
+        if name in _TEXTS and (not isinstance(content, str) or not content):
             raise _invalid(f"{where}.{name}", "must be a string that is not empty", found=type(content).__name__)
     kind = value.get("type")
     if kind is None:
@@ -113,18 +124,21 @@ def _entry(index: int, value: Any) -> Entry:
         return Unusable(index, kind, name, reason)
     if kind == "file":
         return File(index, value["path"], value["signature"], value["public_key"])
-    return Container(index, value["image"], value.get("public_key", ""), value.get("policy", ""))
+    return Container(index, value["image"], **{name: value[name] for name in (*_TRUST, _ROOT) if name in value})
 
 
 def _unusable(kind: str, value: Mapping[str, Any]) -> Reason | None:
     """Why an entry cannot be verified, None where it can."""
     if kind not in _NEEDED:
         return Reason(Code.INVALID_MANIFEST, "unknown type", "container or file", repr(kind[:64]))
-    unknown = [name for name in value if name not in {"type", *_NEEDED[kind], *_TRUST, _LABEL}]
+    unknown = [name for name in value if name not in {"type", *_NEEDED[kind], *_TRUST, _ROOT, _LABEL}]
     if unknown:  # a misspelt restriction must not be silently ignored
         expected = ", ".join((*_NEEDED[kind], *_TRUST))
         return Reason(Code.INVALID_MANIFEST, "unknown field", expected, repr(unknown[0][:64]))
-    return _distrusted(kind, tuple(name for name in _TRUST if name in value))
+    said = tuple(name for name in _TRUST if name in value)
+    if _ROOT in value and said != ("identity", "issuer"):
+        return Reason(Code.INVALID_MANIFEST, "trusted_root says whom to believe about an identity", "identity and issuer")
+    return _distrusted(kind, said)
 
 
 def _distrusted(kind: str, said: tuple[str, ...]) -> Reason | None:
@@ -134,7 +148,9 @@ def _distrusted(kind: str, said: tuple[str, ...]) -> Reason | None:
     if said == ("policy",):
         return Reason(Code.INVALID_MANIFEST, "policies are about images", "public_key")
     if said == ("identity", "issuer"):
-        return Reason(Code.NOT_SUPPORTED_YET, "keyless identities are not judged yet", "public_key or policy")
+        if kind == "container":
+            return None
+        return Reason(Code.NOT_SUPPORTED_YET, "identities are about images; for files there is verify-bundle", "public_key")
     if not said or said in {("identity",), ("issuer",)}:
         expected = "public_key" if kind == "file" else "public_key, policy, or identity and issuer"
         return Reason(Code.INVALID_MANIFEST, "does not say whom to trust", expected, " ".join(said) or "nothing")

@@ -80,10 +80,10 @@ def snapshot(arguments: argparse.Namespace, asked: Question, settings: Settings)
     Raises:
         Invalid: Nobody is trusted, or a key or policy cannot be used.
     """
-    keys = options.keys(arguments)
-    if keys is None:
+    trusted = options.trusted(arguments, settings.limits)
+    if trusted is None:
         return session.by_policies(arguments.policy, settings.limits, asked.namespaces)
-    return session.by_keys(keys, patterns(arguments.image), settings.limits)
+    return session.by_flags(trusted, patterns(arguments.image), settings.limits)
 
 
 def patterns(images: Sequence[str]) -> tuple[str, ...]:

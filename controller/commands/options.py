@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from controller.commands.trust import Keys, read_key
+from controller import roots
+from controller.commands.trust import Identity, Trusted, built_in_root, read_key, read_root
 from controller.errors import Code, Invalid
 from controller.registry.endpoints import registry_name
-from controller.settings import RegistrySettings, Settings, Unmatched, duration, load
+from controller.settings import Limits, RegistrySettings, Settings, Unmatched, duration, load
 
 _TIMEOUT: Final = 60.0
+IDENTITY: Final = "--certificate-identity"
+ISSUER: Final = "--certificate-oidc-issuer"
 
 
 def describe(parser: argparse.ArgumentParser, description: str, examples: str) -> None:
@@ -28,7 +31,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
-    """`--key`, `--policy` and what narrows them."""
+    """`--key`, `--certificate-identity`, `--policy` and what narrows them."""
     group = parser.add_argument_group("whom to trust")
     either = group.add_mutually_exclusive_group()
     either.add_argument(
@@ -37,6 +40,16 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     either.add_argument(
         "--policy", action="append", type=Path, metavar="FILE|DIR", help="trust policies (YAML or JSON); may be repeated"
     )
+    either.add_argument(
+        IDENTITY, metavar="IDENTITY", help="who must have signed without a key, exactly: a workflow, an email address"
+    )
+    either.add_argument(f"{IDENTITY}-regexp", metavar="REGEXP", help="the same as an RE2 expression for all of it")
+    issuer = group.add_mutually_exclusive_group()
+    issuer.add_argument(ISSUER, metavar="URL", help="who must have vouched for that identity, exactly")
+    issuer.add_argument(f"{ISSUER}-regexp", metavar="REGEXP", help="the same as an RE2 expression for all of it")
+    root = group.add_mutually_exclusive_group()
+    root.add_argument("--trusted-root", type=Path, metavar="FILE", help="trusted root JSON of a private Sigstore instance")
+    root.add_argument("--root", choices=roots.BUILT_IN, help="a built-in instance (default public-good)")
     group.add_argument("--threshold", type=int, metavar="N", help="how many of the keys must have signed (default 1)")
     group.add_argument(
         "-a", "--annotation", action="append", metavar="NAME=VALUE", help="must be signed along; may be repeated"
@@ -97,33 +110,77 @@ def settings(arguments: argparse.Namespace) -> Settings:
     return read.model_copy(update=updates)
 
 
-def says_keys(arguments: argparse.Namespace) -> bool:
-    """Whether `--key`, or a flag that belongs to it, was given."""
-    return bool(arguments.key or arguments.threshold is not None or arguments.annotation or arguments.attestation_type)
+def says_whom(arguments: argparse.Namespace) -> bool:
+    """Whether a key or an identity, or a flag that belongs to one, was given."""
+    return bool(arguments.key or _narrowing(arguments) or _about_identity(arguments))
 
 
-def keys(arguments: argparse.Namespace) -> Keys | None:
-    """What `--key` and the flags beside it say; None where policies were given.
+def trusted(arguments: argparse.Namespace, limits: Limits) -> Trusted | None:
+    """What `--key` or `--certificate-identity` and the flags beside it say; None where policies were given.
 
     Raises:
-        Invalid: `InvalidPolicy` where neither was given, or flags that belong to `--key` stand alone; `InvalidKey` or
-            `InvalidFile` naming the file.
+        Invalid: `InvalidPolicy` where none was given, or flags stand without the one they belong to; `InvalidKey`,
+            `InvalidTrustedRoot` or `InvalidFile` naming the file.
     """
-    narrowing = {
+    about = _about_identity(arguments)
+    if arguments.key and about:
+        raise Invalid(Code.INVALID_POLICY, f"belongs to {IDENTITY}", field=about, found="--key")
+    if arguments.policy:
+        alone = about or _narrowing(arguments)
+        if alone:
+            raise Invalid(Code.INVALID_POLICY, "belongs to --key; a policy says it itself", field=alone)
+        return None
+    if not arguments.key and not about:
+        expected = f"--key, {IDENTITY} or --policy"
+        raise Invalid(Code.INVALID_POLICY, "nobody is trusted", expected=expected, found="none of them")
+    return Trusted(
+        keys=tuple(map(read_key, arguments.key or ())),
+        identity=_identity(arguments, limits) if about else None,
+        threshold=1 if arguments.threshold is None else arguments.threshold,
+        annotations=_annotations(arguments.annotation or ()),
+        attestation_types=tuple(arguments.attestation_type or ()),
+    )
+
+
+def _narrowing(arguments: argparse.Namespace) -> str:
+    """The first flag given that narrows keys or an identity."""
+    given = {
         "--threshold": arguments.threshold is not None,
         "--annotation": bool(arguments.annotation),
         "--attestation-type": bool(arguments.attestation_type),
     }
-    alone = next((name for name, given in narrowing.items() if given), "")
-    if not arguments.key:
-        if not arguments.policy:
-            raise Invalid(Code.INVALID_POLICY, "nobody is trusted", expected="--key or --policy", found="neither")
-        if alone:
-            raise Invalid(Code.INVALID_POLICY, "belongs to --key; a policy says it itself", field=alone)
-        return None
-    threshold = 1 if arguments.threshold is None else arguments.threshold
-    kinds = tuple(arguments.attestation_type or ())
-    return Keys(tuple(map(read_key, arguments.key)), threshold, _annotations(arguments.annotation or ()), kinds)
+    return next((name for name, is_given in given.items() if is_given), "")
+
+
+def _about_identity(arguments: argparse.Namespace) -> str:
+    """The first flag given that is about an identity."""
+    given = {
+        IDENTITY: arguments.certificate_identity,
+        f"{IDENTITY}-regexp": arguments.certificate_identity_regexp,
+        ISSUER: arguments.certificate_oidc_issuer,
+        f"{ISSUER}-regexp": arguments.certificate_oidc_issuer_regexp,
+        "--trusted-root": arguments.trusted_root,
+        "--root": arguments.root,
+    }
+    return next((name for name, value in given.items() if value is not None), "")
+
+
+def _identity(arguments: argparse.Namespace, limits: Limits) -> Identity:
+    subject = _pattern(arguments.certificate_identity, arguments.certificate_identity_regexp)
+    issuer = _pattern(arguments.certificate_oidc_issuer, arguments.certificate_oidc_issuer_regexp)
+    if not subject or not issuer:
+        missing = ISSUER if subject else IDENTITY
+        expected = f"{IDENTITY} and {ISSUER}"
+        raise Invalid(Code.INVALID_POLICY, "it is not said whom to trust", field=missing, expected=expected)
+    if arguments.trusted_root is not None:
+        return Identity(subject, issuer, read_root(arguments.trusted_root, limits))
+    return Identity(subject, issuer, built_in_root(arguments.root or roots.BUILT_IN[0], limits))
+
+
+def _pattern(exact: str | None, regex: str | None) -> dict[str, str]:
+    if exact is not None:
+        return {"exact": exact}
+    return {} if regex is None else {"regex": regex}
 
 
 def _annotations(given: list[str] | tuple[()]) -> Mapping[str, str]:

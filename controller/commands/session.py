@@ -57,13 +57,14 @@ async def session(settings: Settings, patience: float, named: AbstractSet[str]) 
             await gate.close()
 
 
-def by_keys(keys: trust.Keys, images: Sequence[str], limits: Limits, number: int = 1) -> Snapshot:
-    """The snapshot of the one policy that `keys` say, about `images` (patterns).
+def by_flags(trusted: trust.Trusted, images: Sequence[str], limits: Limits, number: int = 1) -> Snapshot:
+    """The snapshot of the one policy that `trusted` says, about `images` (patterns).
 
     Raises:
         Invalid: Naming the file or flag at fault.
     """
-    return compiled([Document(trust.policy(keys, images), "command line")], limits, number)
+    documents = [Document(document, "command line") for document in trust.documents(trusted, images)]
+    return compiled(documents, limits, number)
 
 
 def by_policies(paths: Iterable[Path], limits: Limits, others: Iterable[Document] = (), number: int = 1) -> Snapshot:

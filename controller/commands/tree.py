@@ -66,12 +66,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _policies(arguments: argparse.Namespace, limits: Limits) -> Snapshot | None:
     """Whom to trust; None where nothing was said of it."""
-    if not (arguments.policy or options.says_keys(arguments)):
+    if not (arguments.policy or options.says_whom(arguments)):
         return None
-    keys = options.keys(arguments)
-    if keys is None:
+    trusted = options.trusted(arguments, limits)
+    if trusted is None:
         return session.by_policies(arguments.policy, limits)
-    return session.by_keys(keys, judging.patterns([arguments.image]), limits)
+    return session.by_flags(trusted, judging.patterns([arguments.image]), limits)
 
 
 async def _take(

@@ -12,6 +12,9 @@ _EXAMPLES: Final = """\
   sigward verify registry.example.com/shop/web:1.4 --key cosign.pub
   sigward verify registry.example.com/shop/web:1.4 --key alice.pub --key bob.pub --threshold 2
   sigward verify registry.example.com/shop/web:1.4 --key cosign.pub --attestation-type cyclonedx
+  sigward verify registry.example.com/shop/web:1.4 \\
+    --certificate-identity https://github.com/acme/shop/.github/workflows/release.yml@refs/heads/main \\
+    --certificate-oidc-issuer https://token.actions.githubusercontent.com
   sigward verify registry.example.com/shop/web:1.4 --key cosign.pub --print-policy > policies/web.yaml
   helm template shop charts/shop | sigward verify -f - --policy policies/ --namespace shop
   sigward verify -f manifests/ --policy policies/ --output json
@@ -57,10 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print_policy(arguments: argparse.Namespace) -> int:
-    keys = options.keys(arguments)
-    if keys is None:
+    limits = options.settings(arguments).limits
+    trusted = options.trusted(arguments, limits)
+    if trusted is None:
         raise Invalid(Code.INVALID_POLICY, "prints the policy that --key says; --policy is one", field="--print-policy")
-    document = trust.policy(keys, judging.patterns(arguments.image))
-    session.compiled([Document(document, "command line")], options.settings(arguments).limits)  # or say what is wrong
-    print(trust.as_yaml(document), end="")
+    documents = trust.documents(trusted, judging.patterns(arguments.image))
+    session.compiled([Document(document, "command line") for document in documents], limits)  # or say what is wrong
+    print(trust.as_yaml(*documents), end="")
     return 0

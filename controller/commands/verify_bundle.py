@@ -40,8 +40,8 @@ are there.
 
 exit status: 0 verified, 1 refused, 2 wrong usage or input
 """
-_IDENTITY: Final = "--certificate-identity"
-_ISSUER: Final = "--certificate-oidc-issuer"
+_IDENTITY: Final = options.IDENTITY
+_ISSUER: Final = options.ISSUER
 _BUNDLE: Final = Origin(Repository("localhost", "bundle"), Digest.of(b""), "file")
 
 

@@ -114,7 +114,7 @@ async def test_what_does_not_verify_fails_alone(bench: Bench) -> None:
         ("Refused", "InvalidReference"),
         ("Refused", "InvalidManifest"),
         ("Refused", "InvalidManifest"),
-        ("Refused", "NotSupportedYet"),
+        ("Refused", "NoCertificate"),
         ("Refused", "InvalidFile"),
         ("Refused", "InvalidFile"),
         ("Pass", ""),

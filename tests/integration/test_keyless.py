@@ -178,7 +178,10 @@ class TestRootsThatChange:
         """Design, rule 5: the signer is issuer and subject, never the ephemeral key."""
         image = cluster.image(SHAPES["cosign 2, annotations"])
         twice = [trusting(), {**trusting(claims=CLAIMS), "name": "again"}]
-        spec = {"authorities": twice, "require": [{"name": "two", "signature": {"threshold": 2, "of": ["ci", "again"]}}]}
+        spec: dict[str, Any] = {
+            "authorities": twice,
+            "require": [{"name": "two", "signature": {"threshold": 2, "of": ["ci", "again"]}}],
+        }
         other_key = PRIVATE.ca.certify(signing_key("another ephemeral"), Identity(claims=CLAIMS))
         SHAPES["bundle, Rekor 1"](cluster.registry, image, PRIVATE, other_key)
         async with cluster.webhook() as webhook:
