@@ -81,7 +81,7 @@ def _revoked_signers(policies: Applicable) -> frozenset[str]:
 
 def _judge(policy: CompiledPolicy, findings: Findings, revoked: frozenset[str]) -> tuple[PolicyResult, float]:
     """One policy's result, and until when (POSIX seconds) the facts under it hold."""
-    denied = _revoked_digest(policy, (findings.digest, *findings.aliases), findings.children)
+    denied = _revoked_digest(policy, (findings.digest, *findings.aliases), findings.within)
     if denied:
         return denied, math.inf
     parts = [Platform("", findings)]
@@ -165,7 +165,7 @@ def _combine(
 ) -> Report:
     digest = findings.digest if findings else reference.digest
     digests = [digest] if digest else []
-    failed = _failed(policies, [*digests, *(findings.aliases if findings else ())], findings.children if findings else ())
+    failed = _failed(policies, [*digests, *(findings.aliases if findings else ())], findings.within if findings else ())
     results = tuple(sorted((*judged, *failed), key=lambda result: (result.policy.kind, str(result.policy))))
     effect = max((result.effect for result in results), default=Effect.IGNORE)
     reason = None

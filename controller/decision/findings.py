@@ -43,6 +43,12 @@ class Findings:
     aliases: tuple[Digest, ...] = ()
 
     @property
+    def within(self) -> tuple[Digest, ...]:
+        """The manifests of an index, those that were looked at under every name they have."""
+        seen = (part.findings for part in self.platforms)
+        return (*self.children, *(alias for one in seen if isinstance(one, Findings) for alias in one.aliases))
+
+    @property
     def unanswered(self) -> tuple[Gap, ...]:
         """Sources that did not answer."""
         return tuple(gap for gap in self.gaps if not gap.settled)

@@ -72,7 +72,7 @@ class _Asked:
     def digests(self) -> tuple[Digest, ...]:
         """Every digest whose evidence is needed."""
         own = (self.resolved.digest,) if self.whole else ()
-        return (*own, *(part for _, part in self.parts if isinstance(part, Digest)))
+        return (*own, *(part.digest for _, part in self.parts if isinstance(part, Resolved)))
 
 
 class Gate:
@@ -240,9 +240,9 @@ class Gate:
     async def _decide(self, plan: _Plan, asked: _Asked, found: Mapping[Digest, Collected], deadline: float) -> Report:
         resolved = asked.resolved
         parts = [
-            Platform(
-                name, await self._findings(plan, Resolved(part), found[part], deadline) if isinstance(part, Digest) else part
-            )
+            Platform(name, await self._findings(plan, part, found[part.digest], deadline))
+            if isinstance(part, Resolved)
+            else Platform(name, part)
             for name, part in asked.parts
         ]
         whole = await self._findings(plan, resolved, found.get(resolved.digest, Collected()), deadline)

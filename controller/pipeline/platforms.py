@@ -9,8 +9,8 @@ from controller.registry.manifests import over_limit
 from controller.registry.source import Source
 from controller.settings import Limits
 
-Part = tuple[str, Digest | Refused | Undecided]
-"""One platform by name, and its manifest's digest, or why there is nothing to judge."""
+Part = tuple[str, Resolved | Refused | Undecided]
+"""One platform by name, and its manifest, or why there is nothing to judge."""
 
 
 async def parts(
@@ -28,6 +28,6 @@ async def parts(
             return name, error
         if found.is_index:
             return name, Refused(Code.AMBIGUOUS, "index holds another index", found=str(digest))
-        return name, digest
+        return name, found
 
     return tuple(await asyncio.gather(*(part(name, digest) for name, digest in index.platforms)))

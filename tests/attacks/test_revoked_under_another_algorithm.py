@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from controller.decision.report import Verdict
-from controller.demo.images import Image, ImageBuilder
+from controller.demo.images import AMD64, Image, ImageBuilder
+from controller.demo.mediatypes import OCI_INDEX
 from controller.demo.registry import EmbeddedRegistry
 from controller.demo.signer import Signer, Style
 from controller.errors import Code
@@ -59,3 +60,20 @@ async def test_both_names_are_revoked(
             image.reference if tagged else image.pinned, snapshot(*rest, revoking(other.digest), number=3)
         )
         assert (report.verdict, Code.REVOKED in codes(report)) == (Verdict.DENY, True)
+
+
+async def test_a_platform_listed_by_its_other_name_is_revoked(
+    registry: EmbeddedRegistry, images: ImageBuilder, signer: Signer
+) -> None:
+    """Where each platform is judged by itself, nobody need have signed the index: anybody may write one."""
+    image = images.image("shop/web", "1")
+    signer.sign(image, RELEASE, style=Style.MESSAGE)
+    entry = {**image.descriptor(), "digest": str(alias(registry, image).digest), "platform": AMD64.document()}
+    listing = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}
+    registry.put_manifest(image.path, json.dumps(listing).encode(), tag="listed")
+    index = Reference(image.repository, "listed")
+    each = {**SIGNED, "spec": {**SIGNED["spec"], "platforms": "Each"}}
+    async with House(local(registry.host)) as house:
+        assert (await house.judge(index, snapshot(each))).verdict is Verdict.ALLOW
+        report = await house.judge(index, snapshot(each, revoking(image.digest, mode="Audit"), number=2))
+        assert (report.verdict, codes(report)) == (Verdict.DENY, [Code.REVOKED])
