@@ -10,7 +10,7 @@ WORKERS ?= auto
 .PHONY: help env dev demo test test-long lint format types contracts bench conformance tools interop e2e crds lock clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 env: $(VENV)/.runtime ## Make the environment that runs the product
 dev: $(VENV)/.dev ## Make the environment that tests it

@@ -16,6 +16,7 @@ class Code(StrEnum):
     """Why something failed, as a stable word: tests, metrics and JSON output rely on it, people read the message."""
 
     # The input
+    INVALID_USAGE = "InvalidUsage"
     INVALID_REFERENCE = "InvalidReference"
     INVALID_KEY = "InvalidKey"
     INVALID_POLICY = "InvalidPolicy"

@@ -4,6 +4,7 @@ Times are seconds, sizes bytes, unless a name says otherwise. An unknown key is 
 silently the default.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from controller.errors import Code, Invalid
+from controller.problems import Problems, of_shape
 from controller.reference import Reference, Repository
 
 _UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -265,9 +267,11 @@ class Settings(_Part):
     """The file given as `--config`; the chart renders it."""
 
     unmatched_images: Unmatched = Field(default=Unmatched.ALLOW, description="Images that no cluster policy is about.")
-    limits: Limits = Field(default_factory=Limits)
-    cache: CacheSettings = Field(default_factory=CacheSettings)
-    registries: dict[str, RegistrySettings] = Field(default_factory=dict)
+    limits: Limits = Field(default_factory=Limits, description="Bounds on everything that somebody else controls.")
+    cache: CacheSettings = Field(default_factory=CacheSettings, description="What is remembered, and for how long.")
+    registries: dict[str, RegistrySettings] = Field(
+        default_factory=dict, description="How a registry is reached, by its host (and port unless it is 443)."
+    )
     remap: Annotated[dict[str, str], AfterValidator(_remap)] = Field(
         default_factory=dict,
         description=(
@@ -321,8 +325,14 @@ def load(path: Path) -> Settings:
     """
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceLoader)  # noqa: S506 - a safe loader, stricter
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise Invalid(Code.INVALID_SETTINGS, f"settings file {path.name} cannot be read: {error}") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        what = "" if isinstance(error, yaml.constructor.ConstructorError) else "not YAML: "
+        raise Invalid(Code.INVALID_SETTINGS, f"{where}: {what}{str(error.problem or error.context)[:120]}") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8, or a date that is none
+        found = (error.strerror if isinstance(error, OSError) else "") or str(error).partition("\n")[0]
+        raise Invalid(Code.INVALID_SETTINGS, f"settings file {path} cannot be read", found=found[:120]) from None
     return parse({} if document is None else document, path.name)
 
 
@@ -330,13 +340,14 @@ def parse(document: Any, name: str = "settings") -> Settings:
     """Validate a decoded settings document.
 
     Raises:
-        Invalid: `InvalidSettings`.
+        Invalid: `InvalidSettings`, naming every key that is wrong, with what was probably meant.
     """
     if not isinstance(document, dict):
         raise Invalid(Code.INVALID_SETTINGS, f"{name} must be a mapping", found=type(document).__name__)
     try:
         return Settings.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise Invalid(Code.INVALID_SETTINGS, first["msg"], field=field, found=repr(first.get("input"))[:80]) from None
+        found = Problems()
+        found.extend(replace(problem, code=Code.INVALID_SETTINGS) for problem in of_shape(error, Settings))
+    found.check()
+    raise AssertionError  # pydantic never raises an error without a problem in it

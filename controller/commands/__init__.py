@@ -5,12 +5,13 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Final, NoReturn, Protocol, cast
 
 from controller import __version__
 from controller.commands import exits
-from controller.errors import SigwardError
+from controller.errors import Code, Invalid, SigwardError
 
 COMMANDS: Final[Mapping[str, str]] = {
     "verify": "judge images, or every image of Kubernetes manifests, by keys or by policies",
@@ -55,7 +56,8 @@ exit status: 0 pass, 1 refused, 2 wrong usage or input, 3 undecided (ask again)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (`exits`).
 
-    What argparse finds wrong raises `SystemExit(2)`, `--help` and `--version` raise it with 0.
+    What argparse finds wrong raises `SystemExit(2)`, after an `Error` document where JSON was asked for; `--help` and
+    `--version` raise it with 0.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsed = _parser(given).parse_args(given)
@@ -74,19 +76,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells wrong usage in the way that the rest of the command line asks for."""
+
+    as_json = False
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end."""
+        if not self.as_json:
+            super().error(message)
+        named, _, rest = message.removeprefix("argument ").partition(": ")
+        reason, field = (rest, named) if message.startswith("argument ") else (message, "")
+        saying = importlib.import_module(f"{__package__}.saying")
+        saying.fail(Invalid(Code.INVALID_USAGE, reason, field=field), argparse.Namespace(output="json"))
+        raise SystemExit(exits.USAGE)
+
+
+def _asks_for_json(given: Sequence[str]) -> bool:
+    after_flag = any(pair in {("-o", "json"), ("--output", "json")} for pair in pairwise(given))
+    return after_flag or not {"-ojson", "--output=json"}.isdisjoint(given)
+
+
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     """The command line, whole for the command that was chosen."""
     chosen = next((word for word in given if not word.startswith("-")), "")
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="kubectl sigward" if Path(sys.argv[0]).name == "kubectl-sigward" else "sigward",
         description="Admit only images that carry the signatures and attestations your policies demand.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.as_json = _asks_for_json(given)
     parser.add_argument("--version", action="version", version=f"sigward {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         own = commands.add_parser(name, help=summary, description=summary)
+        own.as_json = parser.as_json
         if name == chosen:
             command = cast("Command", importlib.import_module(f"{__name__}.{name.replace('-', '_')}"))
             command.configure(own)

@@ -27,6 +27,7 @@ from controller.compile.compiled import Effect
 from controller.decision.report import Report, Verdict
 from controller.demo.scenarios import SCENARIOS, Scenario
 from controller.demo.stage import Document, Stage, policies, staged
+from controller.errors import Code, Invalid
 from controller.render import json, output
 from controller.render.clean import clean
 from controller.render.findings import findings, refusals
@@ -93,12 +94,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Play the scenarios; returns the exit status."""
-    chosen = [s for s in SCENARIOS if not arguments.only or any(words.lower() in s.name.lower() for words in arguments.only)]
+    """Play the scenarios; returns the exit status.
+
+    Raises:
+        Invalid: No scenario has the words of `--only`.
+    """
+    chosen = _chosen(arguments.only)
     outcomes = asyncio.run(play(chosen, _REGISTRY_PORT))
-    as_expected = bool(outcomes) and all(outcome.as_expected for outcome in outcomes)
+    as_expected = all(outcome.as_expected for outcome in outcomes)
     say(_document(outcomes, as_expected=as_expected), _text(outcomes, style()), arguments)
     return exits.PASS if as_expected else exits.REFUSED
+
+
+def _chosen(only: Sequence[str]) -> list[Scenario]:
+    unknown = next((words for words in only if not any(words.lower() in s.name.lower() for s in SCENARIOS)), None)
+    if unknown is not None:
+        names = ", ".join(scenario.name for scenario in SCENARIOS)
+        raise Invalid(
+            Code.INVALID_USAGE,
+            "no scenario has these words in its name",
+            field="--only",
+            expected=names,
+            found=repr(unknown),
+        )
+    return [s for s in SCENARIOS if not only or any(words.lower() in s.name.lower() for words in only)]
 
 
 async def play(scenarios: Sequence[Scenario], port: int = 0) -> list[Outcome]:
@@ -170,10 +189,8 @@ def _text(outcomes: Sequence[Outcome], drawing: Style) -> str:
     wrong = [outcome.scenario.name for outcome in outcomes if not outcome.as_expected]
     if wrong:
         parts.append(f"{len(outcomes)} scenarios; not as expected: {', '.join(wrong)}")
-    elif outcomes:
-        parts.append(f"{len(outcomes)} scenarios, all as expected." if len(outcomes) > 1 else "1 scenario, as expected.")
     else:
-        parts.append("no such scenario")
+        parts.append(f"{len(outcomes)} scenarios, all as expected." if len(outcomes) > 1 else "1 scenario, as expected.")
     return "\n\n".join(parts)
 
 

@@ -42,4 +42,5 @@ def run(arguments: argparse.Namespace) -> int:
     document = judging.document(answers)
     say(document, judging.text(answers, style(), brief=False), arguments)
     judging.tell_of_others(asked)
+    judging.tell_of_unmatched(answers, arguments)
     return document.exit_code

@@ -132,6 +132,17 @@ def tell_of_others(asked: Question) -> None:
         note(f"not judged, because no pod template is known in them (setting imagePaths): {listed}")
 
 
+def tell_of_unmatched(answers: Sequence[Answers], arguments: argparse.Namespace) -> None:
+    """Say that it was this command's own default that refused an image which no cluster policy is about."""
+    reports = [report for one in answers for report in one.reports]
+    refused = any(report.reason and report.reason.code is Code.UNMATCHED for report in reports)
+    if refused and not arguments.config and not arguments.unmatched:
+        note(
+            "images that no cluster policy is about are refused here by default; in the cluster unmatchedImages of the "
+            "settings decides: give them as --config, or say --unmatched"
+        )
+
+
 def _trees(one: Answers, *, brief: bool) -> tuple[Branch, ...]:
     if one.workload is None:
         return tuple(branch(report, brief=brief) for report in one.reports)

@@ -21,6 +21,32 @@ _FILES: Final = 10_000
 _FILE_BYTES: Final = 64 * MIB
 _VALUES: Final = 4_000_000
 """JSON values of one file; a chart with large CRDs renders to some 100,000."""
+_CORE_WITHOUT_PODS: Final = frozenset(
+    {
+        "ConfigMap",
+        "Endpoints",
+        "LimitRange",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "ResourceQuota",
+        "Secret",
+        "Service",
+        "ServiceAccount",
+    }
+)
+_GROUPS_WITHOUT_PODS: Final = frozenset(
+    {
+        "admissionregistration.k8s.io",
+        "apiextensions.k8s.io",
+        "apiregistration.k8s.io",
+        "autoscaling",
+        "networking.k8s.io",
+        "policy",
+        "rbac.authorization.k8s.io",
+        "scheduling.k8s.io",
+        "storage.k8s.io",
+    }
+)
 DEFAULT_NAMESPACE: Final = "default"
 
 
@@ -37,7 +63,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Manifests:
-    """Everything read: what is to be judged, the Namespaces beside it, and how many objects of other kinds there were."""
+    """What is to be judged, the Namespaces beside it, and how many objects there are of kinds that might run pods unseen."""
 
     workloads: tuple[Workload, ...]
     namespaces: tuple[Document, ...]
@@ -80,7 +106,13 @@ def read(paths: Sequence[Path], namespace: str, table: ImageTable, limits: Limit
     if not workloads:
         found = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items())) or "nothing"
         raise Invalid(Code.INVALID_MANIFEST, "no object names an image", expected="at least one workload", found=found)
-    return Manifests(tuple(workloads), tuple(namespaces), others)
+    unknown = {name: count for name, count in others.items() if not _runs_nothing(name)}
+    return Manifests(tuple(workloads), tuple(namespaces), unknown)
+
+
+def _runs_nothing(name: str) -> bool:
+    """Whether Kubernetes itself defines the kind, as one without pods."""
+    return name in _CORE_WITHOUT_PODS or name.partition(".")[2] in _GROUPS_WITHOUT_PODS
 
 
 def _objects(paths: Sequence[Path], limits: Limits) -> Iterator[tuple[str, dict[str, Any]]]:

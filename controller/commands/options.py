@@ -38,7 +38,12 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
         "--key", action="append", type=Path, metavar="FILE", help="public key (PEM or DER); repeated: any one suffices"
     )
     either.add_argument(
-        "--policy", action="append", type=Path, metavar="FILE|DIR", help="trust policies (YAML or JSON); may be repeated"
+        "--policy",
+        "--policies",
+        action="append",
+        type=Path,
+        metavar="FILE|DIR",
+        help="trust policies (YAML or JSON); may be repeated",
     )
     either.add_argument(
         IDENTITY, metavar="IDENTITY", help="who must have signed without a key, exactly: a workflow, an email address"
@@ -188,9 +193,8 @@ def _annotations(given: list[str] | tuple[()]) -> Mapping[str, str]:
     for text in given:
         name, equals, value = text.partition("=")
         if not name or not equals or name in read:
-            raise Invalid(
-                Code.INVALID_POLICY, "must be given once", field="--annotation", expected="NAME=VALUE", found=repr(text[:80])
-            )
+            problem = "is given twice" if name in read else "has no name or no value"
+            raise Invalid(Code.INVALID_POLICY, problem, field="--annotation", expected="NAME=VALUE", found=repr(text[:80]))
         read[name] = value
     return read
 

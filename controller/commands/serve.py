@@ -8,12 +8,24 @@ from typing import Final
 
 from controller.app import Options
 from controller.app import run as run_app
-from controller.commands import exits
+from controller.commands import exits, options
 from controller.errors import Code, Invalid
 from controller.server.tls import CertificateFiles
 from controller.settings import Settings, load
 from controller.telemetry import log_to
 
+_EXAMPLES: Final = """\
+  sigward serve --policies policies/ --tls-cert tls.crt --tls-key tls.key
+  sigward serve --policies policies/ --config sigward.yaml --tls-cert tls.crt --tls-key tls.key --host 127.0.0.1
+  curl --cacert tls.crt --data @review.json https://localhost:8443/validate
+
+Admission port (HTTPS): POST /validate judges an AdmissionReview, POST /mutate pins its tags to digests.
+Metrics port (HTTP): GET /healthz, /readyz and /metrics.
+The audit log, one JSON line per request, goes to standard output, everything else to standard error. Changed policies
+and certificates are taken over while it runs; changed settings need a restart.
+
+exit status: 0 stopped by a signal, 2 wrong usage or input
+"""
 _PORT: Final = 8443
 _METRICS_PORT: Final = 9090
 _LARGEST_PORT: Final = 65535
@@ -21,7 +33,12 @@ _LARGEST_PORT: Final = 65535
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("--policies", type=Path, required=True, metavar="DIR", help="directory of policy files, watched")
+    options.describe(
+        parser, "Answer a cluster's admission requests over HTTPS, from files and without asking the cluster.", _EXAMPLES
+    )
+    parser.add_argument(
+        "--policies", "--policy", type=Path, required=True, metavar="DIR", help="directory of policy files, watched"
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings file (YAML or JSON)")
     parser.add_argument("--tls-cert", type=Path, required=True, metavar="FILE", help="certificate chain, PEM, watched")
     parser.add_argument("--tls-key", type=Path, required=True, metavar="FILE", help="its private key, PEM, watched")
@@ -48,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load(arguments.config) if arguments.config else Settings()
     if not arguments.policies.exists():
         raise Invalid(Code.INVALID_FILE, f"{arguments.policies} is not there", field="--policies")
-    options = Options(
+    served = Options(
         policies=arguments.policies,
         certificate=CertificateFiles(arguments.tls_cert, arguments.tls_key, settings.client_ca_file),
         host=arguments.host,
@@ -57,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         metrics_port=arguments.metrics_port,
     )
     log_to(sys.stderr)
-    asyncio.run(run_app(settings, options))
+    asyncio.run(run_app(settings, served))
     return exits.PASS
 
 

@@ -80,9 +80,7 @@ def documents(trusted: Trusted, images: Sequence[str]) -> tuple[dict[str, Any], 
 
 def _policy(trusted: Trusted, images: Sequence[str]) -> dict[str, Any]:
     authorities = _authorities(trusted)
-    if not 1 <= trusted.threshold <= len(authorities):
-        expected = f"1 to {len(authorities)}, the number of keys"
-        raise Invalid(Code.INVALID_POLICY, "cannot be met", field="--threshold", expected=expected)
+    _check_threshold(trusted)
     names = [authority["name"] for authority in authorities]
     signature: dict[str, Any] = {"threshold": trusted.threshold, "of": names}
     if trusted.annotations:
@@ -130,6 +128,15 @@ def read_root(path: Path, limits: Limits) -> Root:
     raw = _read(path, "trusted root", limits.trusted_root_bytes)
     parsed = roots.parse(raw, str(path), limits)
     return Root(NAME, json.dumps(json.loads(raw), indent=2, ensure_ascii=False), bool(parsed.logs))
+
+
+def _check_threshold(trusted: Trusted) -> None:
+    """A key counts once, however often it is given; an identity is one signer."""
+    different = len({parse(key.pem.encode()).spki_sha256 for key in trusted.keys}) or 1
+    if 1 <= trusted.threshold <= different:
+        return
+    expected = f"1 to {different}, the number of different keys" if different > 1 else "1, or more keys"
+    raise Invalid(Code.INVALID_POLICY, "cannot be met", field="--threshold", expected=expected, found=f"{trusted.threshold}")
 
 
 def read_key(path: Path) -> Key:

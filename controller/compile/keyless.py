@@ -8,8 +8,8 @@ from controller.errors import Code, Reason
 from controller.policy.authorities import Authority as Written
 from controller.policy.authorities import Identity as WrittenIdentity
 from controller.policy.authorities import Issuer, Keyless
-from controller.policy.problems import Problem, Problems
 from controller.policy.words import TransparencyLog
+from controller.problems import Problem, Problems
 from controller.roots import TrustedRoot
 from controller.settings import Limits
 from controller.verify.identity import Identity, Pattern

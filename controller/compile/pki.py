@@ -4,8 +4,8 @@ from controller.certificates import Certificate
 from controller.compile.compiled import Authority
 from controller.policy.authorities import X509, PemSource, Stores
 from controller.policy.authorities import Authority as Written
-from controller.policy.problems import Problem, Problems
 from controller.policy.words import Mode, TransparencyLog
+from controller.problems import Problem, Problems
 from controller.registry.discovery import Want
 from controller.roots import TrustedRoot
 from controller.settings import Limits

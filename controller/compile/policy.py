@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from controller import keys
+from controller import keys, problems
 from controller.compile.broken import broken, key_signer
 from controller.compile.compiled import CEILING, Authority, CompiledPolicy, Effect, PolicyId, Revoked, Scope
 from controller.compile.keyless import compile_keyless, root_problems, time_root, unavailable
@@ -12,11 +12,11 @@ from controller.compile.rules import compile_requirements
 from controller.compile.selectors import selector
 from controller.errors import Code, Invalid, Reason
 from controller.keys import NamedKey
-from controller.policy import authorities, problems, rules
+from controller.policy import authorities, rules
 from controller.policy.model import Match, Spec, TrustPolicyResource
-from controller.policy.problems import Problem, Problems
 from controller.policy.store import Document
 from controller.policy.words import OnUnavailable, Platforms, TransparencyLog
+from controller.problems import Problem, Problems
 from controller.reference import Digest, ImagePattern
 from controller.registry.discovery import Want
 from controller.roots import TrustedRoot

@@ -7,12 +7,12 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from controller import roots
+from controller import problems, roots
 from controller.errors import Code, Invalid, Reason
-from controller.policy import problems, trustroot
-from controller.policy.problems import Problems
+from controller.policy import trustroot
 from controller.policy.store import TRUST_ROOT, Document
 from controller.policy.trustroot import TrustRootResource
+from controller.problems import Problems
 from controller.roots import BUILT_IN, TrustedRoot
 from controller.settings import Limits
 

@@ -17,8 +17,8 @@ from controller.compile.compiled import (
 )
 from controller.policy import predicate_types, requirements
 from controller.policy.model import Spec
-from controller.policy.problems import Problems
 from controller.policy.words import OnFinding, SbomFormat
+from controller.problems import Problems
 from controller.reference import Digest
 
 _EFFECTS: Final[Mapping[OnFinding, Effect]] = MappingProxyType(

@@ -28,7 +28,7 @@ _PLAIN: Final = {str: "text", int: "number", float: "duration", bool: "true or f
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One field: its path below `spec` with `[]` after lists, what it holds, its default and what it means."""
+    """One field: its path (`[]` after lists, HOST for a registry's name), what it holds, its default and what it means."""
 
     path: str
     holds: str
@@ -45,7 +45,9 @@ def rows(model: type[BaseModel] = Spec, path: str = "") -> Iterator[Row]:
         holds, inner = _holds(info.annotation), _model(info.annotation)
         yield Row(where, holds, _default(info), info.description or "", later)
         if inner and not later:
-            yield from rows(inner, where + ("[]" if holds.startswith("list") else ""))
+            yield from rows(
+                inner, where + ("[]" if holds.startswith("list") else ".HOST" if holds.startswith("map") else "")
+            )
 
 
 def tables() -> str:
@@ -101,7 +103,17 @@ def _default(info: FieldInfo) -> str:
         return ""
     if isinstance(value, tuple):
         return ", ".join(str(item.value if isinstance(item, Enum) else item) for item in value)
-    return str(value.value if isinstance(value, Enum) else value).replace("False", "false")
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _duration(value) if isinstance(value, float) else str(value.value if isinstance(value, Enum) else value)
+
+
+def _duration(seconds: float) -> str:
+    """As it is written in the file: `500ms`, `10s`, `10m`, `24h`."""
+    for unit, length in (("h", 3600), ("m", 60), ("s", 1)):
+        if seconds and seconds % length == 0 and seconds > length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds * 1000:.0f}ms" if 0 < seconds < 1 else f"{seconds:.0f}s"
 
 
 def _model(annotation: Any) -> type[BaseModel] | None:

@@ -9,9 +9,9 @@ from controller.errors import Code
 from controller.policy.authorities import Authority, DataRef, Issuer, Key, Keyring, PemSource
 from controller.policy.model import LabelSelector, Match, Spec, TrustPolicyResource
 from controller.policy.part import Later
-from controller.policy.problems import Problem, show
 from controller.policy.requirements import Requirement, Signature
 from controller.policy.words import Mode, OnFinding, Operator, TransparencyLog
+from controller.problems import Problem, show
 
 _STRICTNESS: Final = (Mode.AUDIT, Mode.WARN, Mode.ENFORCE)
 AUTHORITY_KINDS: Final = ("keys", "keyless", "x509", "openpgp")

@@ -30,7 +30,7 @@ _LISTS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One object as written: JSON values, and where it stands (`corp.yaml:12`; empty for an object of the cluster).
+    """One object as written: JSON values, and where it stands (`policies/corp.yaml:12`; empty for an object of the cluster).
 
     Its kind is ClusterTrustPolicy, TrustPolicy, TrustRoot or Namespace, and it has a name; nothing else of it was checked.
     """
@@ -84,7 +84,7 @@ def read_directory(path: Path, limits: Limits) -> PolicyFiles:
         if _listing(path, limits) == before:
             _check_names(documents)
             return PolicyFiles(documents)
-    raise Invalid(Code.INVALID_FILE, f"{path.name} changes faster than it can be read")
+    raise Invalid(Code.INVALID_FILE, f"{path} changes faster than it can be read")
 
 
 def read_text(raw: bytes, name: str, limits: Limits) -> tuple[Document, ...]:
@@ -113,7 +113,7 @@ def _listing(path: Path, limits: Limits) -> tuple[_File, ...]:
             names = sorted(entry.name for entry in entries if _is_policy_file(entry))
         if len(names) > limits.policy_files:
             expected = f"at most {limits.policy_files} files"
-            raise Invalid(Code.LIMIT_EXCEEDED, f"{path.name} holds too much", expected=expected, found=str(len(names)))
+            raise Invalid(Code.LIMIT_EXCEEDED, f"{path} holds too much", expected=expected, found=str(len(names)))
         return tuple(_file(path / name) for name in names)
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
         raise _unreadable(path, error) from None
@@ -127,8 +127,8 @@ def _file(path: Path) -> _File:
     real = path.resolve(strict=True)
     status = real.stat()
     if not stat.S_ISREG(status.st_mode):  # a pipe would never end
-        raise Invalid(Code.INVALID_FILE, f"{path.name} is no regular file")
-    return _File(path.name, str(real), (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+        raise Invalid(Code.INVALID_FILE, f"{path} is no regular file")
+    return _File(str(path), str(real), (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
 
 
 def _documents(files: Iterable[_File], limits: Limits) -> tuple[Document, ...]:
@@ -156,7 +156,7 @@ def _content(file: _File, limits: Limits) -> bytes:
 
 def _unreadable(path: Path, error: OSError | RuntimeError) -> Invalid:
     found = (error.strerror if isinstance(error, OSError) else "") or type(error).__name__
-    return Invalid(Code.INVALID_FILE, f"{path.name} cannot be read", found=found)
+    return Invalid(Code.INVALID_FILE, f"{path} cannot be read", found=found)
 
 
 def _parse(raw: bytes, name: str, limits: Limits) -> Iterator[tuple[Any, int]]:
@@ -176,7 +176,7 @@ def _parse(raw: bytes, name: str, limits: Limits) -> Iterator[tuple[Any, int]]:
 
 
 def _trust_root(document: Mapping[str, Any], name: str) -> dict[str, Any]:
-    metadata = {"name": name.partition(".")[0]}
+    metadata = {"name": Path(name).name.partition(".")[0]}
     spec = {"inline": json.dumps(document, ensure_ascii=False)}
     return {"apiVersion": API_VERSION, "kind": TRUST_ROOT, "metadata": metadata, "spec": spec}
 

@@ -8,9 +8,9 @@ from pydantic import Field
 from controller.policy.authorities import DataRef
 from controller.policy.model import Metadata
 from controller.policy.part import LATER, Part
-from controller.policy.problems import Problem
 from controller.policy.rules import one_of, unsupported
 from controller.policy.words import RootText, Url
+from controller.problems import Problem
 from controller.roots import BUILT_IN
 
 SOURCES: Final = ("inline", "configMapKeyRef", "tuf")

@@ -70,9 +70,9 @@ def read(raw: bytes, name: str, limits: Limits, *, doubtful_as_text: bool = Fals
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}" if mark else name
-        raise Invalid(Code.INVALID_FILE, f"{where}: not YAML", found=str(error.problem or error.context)[:120]) from None
+        raise Invalid(Code.INVALID_FILE, f"{where}: not YAML: {str(error.problem or error.context)[:120]}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Invalid(Code.INVALID_FILE, f"{name}: not YAML", found=str(error).partition("\n")[0][:120]) from None
+        raise Invalid(Code.INVALID_FILE, f"{name}: not YAML: {str(error).partition(chr(10))[0][:120]}") from None
 
 
 @dataclass(slots=True)

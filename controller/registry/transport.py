@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Final, Self
 
 from aiohttp import (
+    ClientConnectorCertificateError,
     ClientConnectorDNSError,
     ClientError,
     ClientResponse,
@@ -50,6 +51,8 @@ _KEPT_ALIVE: Final = 60.0
 """Seconds; a rollout admits its pods over minutes, and a new connection costs two more trips."""
 _TRY_AGAIN: Final = frozenset({429, 500, 502, 503, 504})
 _OK: Final = 200
+_PLAIN_HTTP: Final = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
+"""What OpenSSL calls an answer that is no TLS, by version."""
 
 
 class _BrokenError(Exception):
@@ -291,13 +294,28 @@ def _translated(call: Call, host: str, error: Exception) -> Undecided | _BrokenE
     if isinstance(error, TimeoutError):
         return unreachable(call.what, host, "no answer in time")
     if isinstance(error, ClientSSLError):
-        return unreachable(call.what, host, f"TLS failed: {str(error)[:160]}")
+        return _without_tls(call, host, error)
     if isinstance(error, ClientConnectorDNSError):
-        return unreachable(call.what, host, f"the name was not resolved: {str(error.os_error)[:120]}")
+        found = error.os_error.strerror or str(error.os_error)
+        return unreachable(call.what, host, f"the name was not resolved: {found[:120]}")
     if isinstance(error, (ClientResponseError, ValueError)):  # no HTTP, headers without end, a URL aiohttp will not take
         message = error.message if isinstance(error, ClientResponseError) else str(error)
         return Undecided(Code.REGISTRY_ERROR, f"{call.what}: {host} cannot be asked", source=host, found=message[:120])
     return _BrokenError(_broken(error))
+
+
+def _without_tls(call: Call, host: str, error: ClientSSLError) -> Undecided:
+    """TLS did not come about: a certificate nobody vouches for, or a registry that speaks plain HTTP."""
+    inner = error.certificate_error if isinstance(error, ClientConnectorCertificateError) else error.os_error
+    expected, found = "", str(inner)
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        expected, found = f"a certificate of a known authority, or caFile for {host} in the settings", inner.verify_message
+    elif isinstance(inner, ssl.SSLError) and inner.reason in _PLAIN_HTTP:
+        expected = f"TLS, or insecure: true for {host} in the settings (--insecure-registry)"
+        found = "an answer without TLS"
+    return Undecided(
+        Code.UNREACHABLE, f"{call.what}: TLS with {host} failed", source=host, expected=expected, found=found[:160]
+    )
 
 
 def _broken(error: Exception) -> str:

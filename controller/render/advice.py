@@ -46,6 +46,7 @@ _SBOM: Final = Step(
 _STATEMENTS: Final = frozenset({"attestation", "sbom", "provenance", "vulnerabilities"})
 
 _STEPS: Final[Mapping[Code, Step]] = {
+    Code.INVALID_USAGE: Step("correct the command line; --help says more"),
     Code.INVALID_REFERENCE: Step("correct the image's name: registry/repository:tag or @sha256:…"),
     Code.INVALID_KEY: Step("give a public key in PEM", "cosign public-key --key KEY"),
     Code.INVALID_POLICY: _POLICY,

@@ -119,5 +119,7 @@ def test_what_does_not_come_out_as_expected_fails_the_command(any_port: None, mo
 
 
 def test_no_scenario_is_no_success(any_port: None) -> None:
-    ran = run("demo", "--only", "nonsense")
-    assert (ran.code, ran.lines[-1]) == (1, "no such scenario")
+    ran = run("demo", "--only", "unsigned", "--only", "nonsense")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--only: no scenario has these words in its name: expected signed with cosign 2, " in ran.err
+    assert "found 'nonsense'" in ran.err

@@ -309,7 +309,22 @@ async def test_a_private_authority_is_trusted_for_its_registry_only(tmp_path: Pa
             with pytest.raises(Undecided) as caught:
                 await RegistryClient(connections).resolve(image.reference)
         assert caught.value.reason.code is Code.UNREACHABLE
-        assert "certificate verify failed" in caught.value.reason.found
+        assert (
+            caught.value.reason.expected
+            == f"a certificate of a known authority, or caFile for {registry.host} in the settings"
+        )
+        assert "unable to get local issuer certificate" in caught.value.reason.found
+
+
+async def test_a_registry_without_tls_is_known_for_one(registry: FaultyRegistry, image: Image) -> None:
+    async with transport(registry, own={registry.host: {"insecure": False}}) as connections:
+        with pytest.raises(Undecided) as caught:
+            await RegistryClient(connections).resolve(image.reference)
+    assert caught.value.reason.code is Code.UNREACHABLE
+    assert (
+        caught.value.reason.expected == f"TLS, or insecure: true for {registry.host} in the settings (--insecure-registry)"
+    )
+    assert caught.value.reason.found == "an answer without TLS"
 
 
 async def test_a_blob_of_another_size_is_refused(registry: FaultyRegistry, image: Image) -> None:

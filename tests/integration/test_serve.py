@@ -80,7 +80,7 @@ async def test_it_serves_until_it_is_told_to_stop(arguments: list[str], number: 
     ("changes", "said"),
     [
         ({"--policies": "/nowhere"}, "--policies: /nowhere is not there"),
-        ({"--config": "/nowhere.yaml"}, "settings file nowhere.yaml cannot be read"),
+        ({"--config": "/nowhere.yaml"}, "settings file /nowhere.yaml cannot be read: found No such file"),
         ({"--config": "{folder}/corp.yaml"}, "apiVersion"),
         ({"--tls-key": "{folder}/corp.yaml"}, "corp.yaml cannot be used"),
         ({"--tls-cert": "/nowhere.crt"}, "certificate /nowhere.crt with key"),

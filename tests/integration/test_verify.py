@@ -230,8 +230,10 @@ def deployment(world: World, *images: str, name: str = "web", namespace: str | N
 
 async def test_every_document_of_every_file_is_judged(world: World) -> None:
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {"x": 1}}
+    rollout = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "web"}}
     text = "---\n".join(
-        yaml.safe_dump(d) for d in (service, deployment(world, "shop/web:1"), deployment(world, "shop/wrong:1", name="two"))
+        yaml.safe_dump(d)
+        for d in (service, rollout, deployment(world, "shop/web:1"), deployment(world, "shop/wrong:1", name="two"))
     )
     world.write("manifests/a.yaml", text)
     items = {"apiVersion": "v1", "kind": "List", "items": [deployment(world, "shop/unsigned:1", name="three")]}
@@ -252,8 +254,8 @@ async def test_every_document_of_every_file_is_judged(world: World) -> None:
         ("Pod", "p", "/spec/volumes/0/image/reference", "Pass"),
         ("Deployment", "three", "/spec/template/spec/containers/0/image", "Refused"),
     ]
-    assert "1 Service" in ran.err
-    assert ran.document["images"][1]["object"]["file"].endswith("a.yaml:23")
+    assert ran.err.rstrip().endswith("(setting imagePaths): 1 Rollout.argoproj.io")
+    assert ran.document["images"][1]["object"]["file"].endswith("a.yaml:28")
 
 
 async def test_manifests_in_words_are_grouped_by_object(world: World) -> None:
@@ -355,9 +357,11 @@ def test_what_is_wrong_with_the_command_line_is_usage(tmp_path: Path) -> None:
         (("UPPER:case:1", "--key", key), "image reference"),
         (("x:1", "--key", tmp_path / "none"), "cannot be read"),
         (("x:1", "--key", private), "private key"),
-        (("x:1", "--key", key, "--threshold", "2"), "--threshold: cannot be met"),
+        (("x:1", "--key", key, "--threshold", "2"), "--threshold: cannot be met: expected 1, or more keys; found 2"),
+        (("x:1", "--key", key, "--key", key, "--threshold", "2"), "--threshold: cannot be met: expected 1, or more keys"),
         (("x:1", "--key", key, "--threshold", "0"), "--threshold: cannot be met"),
-        (("x:1", "--key", key, "-a", "no-equals"), "--annotation"),
+        (("x:1", "--key", key, "-a", "no-equals"), "--annotation: has no name or no value: expected NAME=VALUE"),
+        (("x:1", "--key", key, "-a", "a=b", "-a", "a=c"), "--annotation: is given twice: expected NAME=VALUE"),
         (("x:1", "--key", key, "--attestation-type", "no type"), "predicate type"),
         (("x:1", "--policy", empty), "no policy to judge by"),
         (("x:1", "--policy", broken), "broken.yaml:1: spec.mach"),
@@ -383,7 +387,26 @@ def test_argparse_says_the_rest(arguments: tuple[str, ...]) -> None:
     assert "usage: " in ran.err
 
 
-@pytest.mark.parametrize("command", ["verify", "explain", "tree", "batch"])
+@pytest.mark.parametrize("json", [("-o", "json"), ("--output", "json"), ("-ojson",), ("--output=json",)])
+def test_what_argparse_finds_wrong_is_a_document_too_where_json_is_asked_for(json: tuple[str, ...]) -> None:
+    ran = run("verify", "x", *json, "--timeout", "0")
+    assert (ran.code, ran.err) == (2, "")
+    assert (ran.document["field"], ran.document["reason"]["code"]) == ("--timeout", "InvalidUsage")
+    assert (
+        run("verify", "x", "--no-such-flag", *json).document["reason"]["message"] == "unrecognized arguments: --no-such-flag"
+    )
+
+
+async def test_who_refused_an_image_that_no_policy_is_about_is_said(world: World, tmp_path: Path) -> None:
+    policy = world.write("p.yaml", world.policy())
+    for flags, told in (((), True), (("--unmatched", "deny"), False)):
+        ran = await world.verify("elsewhere.example.com/x:1", "--policies", policy, *flags)
+        assert ran.code == 1
+        assert "(Unmatched)" in ran.out
+        assert ("say --unmatched" in ran.err) is told
+
+
+@pytest.mark.parametrize("command", ["verify", "explain", "tree", "batch", "serve", "demo", "verify-bundle"])
 def test_every_command_explains_itself_with_examples(command: str) -> None:
     ran = run(command, "--help")
     assert ran.code == 0

@@ -209,7 +209,7 @@ def test_one_broken_file_refuses_the_directory(tmp_path: Path) -> None:
 def test_a_name_that_stands_twice_is_refused_with_both_places(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(written("corp"))
     (tmp_path / "b.yaml").write_text("---\n" + written("corp"))
-    with pytest.raises(Invalid, match=r"b\.yaml:2: ClusterTrustPolicy corp stands twice: found also at a\.yaml:1"):
+    with pytest.raises(Invalid, match=r"b\.yaml:2: ClusterTrustPolicy corp stands twice: found also at .*/a\.yaml:1"):
         read_directory(tmp_path, LIMITS)
 
 

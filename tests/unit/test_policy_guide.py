@@ -51,6 +51,13 @@ def test_the_guides_example_is_a_policy() -> None:
     assert parsed.value["spec"]["match"] == {"images": ["registry.example.com/**"]}
 
 
+def test_the_readmes_policy_is_whole() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (document,) = read_text(block.encode(), "README.yaml", LIMITS)
+    assert compile_one(document, LIMITS).broken is None
+
+
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda path: path.name)
 def test_each_example_compiles_and_is_explained(folder: Path) -> None:
     documents = read_directory(folder, LIMITS).documents

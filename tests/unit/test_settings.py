@@ -39,7 +39,7 @@ def test_keys_are_camel_case_and_durations_gos(tmp_path: Path) -> None:
         ("limits: {retries: -1}", "retries must be at least 0"),
         ("registries: {a.io: {insecure: true}}\nregistries: {}", "'registries' stands twice"),
         ("- a list", "mapping"),
-        ("{", "cannot be read"),
+        ("{", "settings.yaml:1: not YAML"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, named: str) -> None:

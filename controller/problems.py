@@ -1,4 +1,4 @@
-"""What is wrong with a policy, all of it at once, by the path of the field as it was written."""
+"""What is wrong with a policy or the settings, all of it at once, by the path of the field as it was written."""
 
 import difflib
 import json
@@ -110,6 +110,8 @@ def show(value: object) -> str:
     """A value as it might stand in the file, cut to what a person needs to recognise it."""
     if isinstance(value, Mapping):
         return "a mapping" if value else "an empty mapping"
+    if isinstance(value, BaseModel):  # what was read into it need not look like what was written
+        return "a mapping"
     if isinstance(value, list | tuple):
         return f"a list of {len(value)}" if value else "an empty list"
     if value is None:
@@ -126,8 +128,11 @@ def _shape(detail: ErrorDetails, model: type[BaseModel]) -> Problem:
     if kind == "extra_forbidden":
         return Problem(field, "unknown field", expected=_known_names(model, location))
     if kind == "value_error":
-        expected = str(context["error"]).removeprefix("expected ").partition(", found")[0]
-        return Problem(field, "is wrong", expected=expected, found=found)
+        told, _, said = str(context["error"]).partition(", found ")
+        of_several = isinstance(detail["input"], Mapping)  # then the text names the one at fault
+        if of_several and not told.startswith("expected "):
+            return Problem(field, told, found=said)
+        return Problem(field, "is wrong", expected=told.removeprefix("expected "), found=said if of_several else found)
     return Problem(field, "is wrong", expected=_expected(kind, context, detail["msg"]), found=found)
 
 
@@ -147,6 +152,14 @@ _FORMS: Final = {  # of pydantic's errors, with what their context holds
     "less_than_equal": "at most {le:.0f}",
     "greater_than": "more than {gt}",
     "string_pattern_mismatch": "text of the form {pattern}",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "path_type": "a path",
 }
 
 
@@ -168,18 +181,23 @@ def _known_names(model: type[BaseModel], location: tuple[int | str, ...]) -> str
 def _names(model: type[BaseModel], parents: Iterable[int | str]) -> list[str]:
     """The field names of the model that `parents` leads to."""
     here: type[BaseModel] | None = model
+    keyed = False
     for part in parents:
         if here is None or isinstance(part, int):
             continue
+        if keyed:  # a name that the writer chose: what it maps to was entered already
+            keyed = False
+            continue
         field = next((info for name, info in here.model_fields.items() if (info.alias or name) == part), None)
         here = _model_in(field.annotation) if field else None
+        keyed = field is not None and get_origin(field.annotation) is dict
     return [info.alias or name for name, info in here.model_fields.items()] if here else []
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model inside `X | None`, `tuple[X, ...]` and Annotated."""
+    """The model inside `X | None`, `tuple[X, ...]`, `dict[str, X]` and Annotated."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    if get_origin(annotation) in {Union, UnionType, tuple, Annotated}:
+    if get_origin(annotation) in {Union, UnionType, tuple, dict, Annotated}:
         return next((found for found in map(_model_in, get_args(annotation)) if found), None)
     return None
