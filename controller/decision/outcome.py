@@ -9,7 +9,10 @@ from controller.evidence import Verified
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An outcome, why, the judgements behind it and the facts it rests on. `kind` is the field of the policy."""
+    """An outcome, why, the judgements behind it and the facts it rests on. `kind` is the field of the policy.
+
+    The facts of a failure are statements about this image that verified and say no.
+    """
 
     kind: str
     outcome: Outcome

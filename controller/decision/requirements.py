@@ -56,7 +56,9 @@ def judge_requirement(
         requirement.name,
         found.kind,
         found.outcome,
-        min(Effect.WARN, requirement.ceiling) if reported else effect(policy, requirement, found.outcome, found.reason),
+        min(Effect.WARN, requirement.ceiling)
+        if reported
+        else effect(policy, requirement, found.outcome, found.reason, stated=bool(found.facts)),
         reported or found.reason,
         found.checks[:_CHECKS_KEPT],
         f"{more} more checks are not shown" if more > 0 else "",
@@ -64,15 +66,21 @@ def judge_requirement(
     return Judged(result, found.facts)
 
 
-def effect(policy: CompiledPolicy, requirement: Requirement, outcome: Outcome, reason: Reason | None) -> Effect:
-    """What an outcome does to the request; `reason` says why it is undecided."""
+def effect(
+    policy: CompiledPolicy, requirement: Requirement, outcome: Outcome, reason: Reason | None, *, stated: bool = False
+) -> Effect:
+    """What an outcome does to the request.
+
+    `reason` says why it is undecided. A failure is `stated` where a statement about this image verified and says no. Without
+    one the statement is missing as well, and whoever puts another image's beside it gains nothing by that.
+    """
     match outcome:
         case Outcome.PASS:
             return Effect.IGNORE
         case Outcome.MISSING:
             return requirement.on_missing
         case Outcome.FAILED:
-            return requirement.on_failure
+            return requirement.on_failure if stated else max(requirement.on_failure, requirement.on_missing)
         case Outcome.UNDECIDED:
             # It might have been a failure; a requirement that could never deny does not begin to.
             worst = max(requirement.on_missing, requirement.on_failure)

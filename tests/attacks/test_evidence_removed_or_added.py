@@ -77,3 +77,18 @@ def test_hiding_behind_a_registry_out_of_reach_gains_what_on_unavailable_gives()
     written = policy(spec(require=[SOFT]))
     assert verdict(written, gaps=[AWAY]).verdict is Verdict.DENY
     assert verdict(written, CONTRADICTING, gaps=[AWAY]).verdict is Verdict.DENY
+
+
+@pytest.mark.parametrize("on_failure", ["Deny", "Warn", "Ignore"])
+@pytest.mark.parametrize(
+    ("on_missing", "expected"), [("Deny", Verdict.DENY), ("Warn", Verdict.WARN), ("Ignore", Verdict.ALLOW)]
+)
+def test_what_is_missing_is_not_excused_by_what_hides_it(on_missing: str, expected: Verdict, on_failure: str) -> None:
+    """Another image's statement, which anybody can copy, and a listing that anybody can fill are failures beside nothing."""
+    softened = {"name": "built", "attestation": {"predicateType": SPDX}, "onMissing": on_missing, "onFailure": on_failure}
+    written = policy(spec(require=[softened]))
+    assert verdict(written).verdict is expected
+    order = [Verdict.ALLOW, Verdict.WARN, Verdict.DENY]
+    for report in (verdict(written, CONTRADICTING), verdict(written, gaps=[TOO_MANY])):
+        assert order.index(report.verdict) >= order.index(expected)
+        assert reason_codes(report) <= {Code.WRONG_DIGEST, Code.LIMIT_EXCEEDED}
