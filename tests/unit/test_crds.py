@@ -33,6 +33,7 @@ SCHEMA_WORDS = {
     "minItems",
     "minLength",
     "minimum",
+    "nullable",
     "pattern",
     "properties",
     "required",
@@ -145,6 +146,11 @@ def test_rules_speak_of_fields_that_exist(kind: str) -> None:
             fields = {re.sub(r"^__(\w+)__$", r"\1", name) for name in named}
             fields -= {"metadata"} if path == "" else set()
             assert fields <= set(node.get("properties", ["all"])), path
+
+
+def test_a_restriction_without_a_value_is_kept_for_us_to_refuse() -> None:
+    nullable = {path for path, node in SPEC.items() if node.get("nullable")}
+    assert nullable == {path for path in SPEC if path.endswith("{}")}
 
 
 def test_lists_of_named_things_are_maps() -> None:

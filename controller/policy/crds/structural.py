@@ -98,11 +98,10 @@ class _Builder:
         values = schema.get("additionalProperties")
         if values is None:
             ((names["pattern"], values),) = schema["patternProperties"].items()
-        made = {
-            "type": "object",
-            "maxProperties": schema["maxProperties"],
-            "additionalProperties": self.value(field, values),
-        }
+        held = self.value(field, values)
+        if self._strict:  # an API server drops `env: null` otherwise, and with it what `env` was to restrict
+            held["nullable"] = True
+        made = {"type": "object", "maxProperties": schema["maxProperties"], "additionalProperties": held}
         return _with_rules(made, _key_rules(names["maxLength"], names.get("pattern", "")))
 
 

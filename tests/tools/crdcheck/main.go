@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log"
 	"os"
 
@@ -24,6 +25,7 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/runtime"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"sigs.k8s.io/yaml"
@@ -66,12 +68,16 @@ func main() {
 			}
 		}
 	}
-	var objects []map[string]any
-	if err := json.NewDecoder(os.Stdin).Decode(&objects); err != nil {
+	input, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		log.Fatalf("standard input: %v", err)
+	}
+	var objects []any
+	if err := utiljson.Unmarshal(input, &objects); err != nil { // whole numbers stay whole, as in requests
 		log.Fatalf("standard input: %v", err)
 	}
 	for _, object := range objects {
-		result.Objects = append(result.Objects, create(object, kinds))
+		result.Objects = append(result.Objects, create(object.(map[string]any), kinds))
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
 		log.Fatalln(err)
