@@ -45,7 +45,8 @@ exit status: 0 every scenario came out as expected, 1 one did not, 2 wrong usage
 """
 _OPENING: Final = (
     "A registry and the admission webhook run in this process. Each scenario is a real AdmissionReview over TLS, "
-    "answered from three trust policies: corp (signed by release), payments (two of three people), catalog (an SBOM too)."
+    "answered from four trust policies: corp (signed by release), payments (two of three people), catalog (an SBOM too), "
+    "platform (signed by its release workflow, without a key)."
 )
 _HOST: Final = "127.0.0.1"
 _REGISTRY_PORT: Final = 5000

@@ -8,7 +8,7 @@ from typing import Final
 from controller.decision.report import Verdict
 from controller.demo import predicates
 from controller.demo.signer import Style
-from controller.demo.stage import Document, Stage
+from controller.demo.stage import OTHER_WORKFLOW, RELEASE_WORKFLOW, Document, Stage
 from controller.errors import Code
 
 CYCLONEDX: Final = "https://cyclonedx.org/bom"
@@ -68,6 +68,16 @@ def _signed_by_cosign_2(stage: Stage) -> Document:
 def _signed_by_cosign_3(stage: Stage) -> Document:
     stage.signer.sign(stage.image("shop/web:2.0"), stage.release, style=Style.BUNDLE)
     return pod(stage.name("shop/web:2.0"))
+
+
+def _keyless(stage: Stage) -> Document:
+    stage.sigstore.sign(stage.signer, stage.image("platform/agent:1.0"), RELEASE_WORKFLOW)
+    return pod(stage.name("platform/agent:1.0"))
+
+
+def _other_workflow(stage: Stage) -> Document:
+    stage.sigstore.sign(stage.signer, stage.image("platform/agent:2.0"), OTHER_WORKFLOW)
+    return pod(stage.name("platform/agent:2.0"))
 
 
 def _unsigned(stage: Stage) -> Document:
@@ -181,6 +191,22 @@ SCENARIOS: Final = (
         _hidden,
         Verdict.DENY,
         Code.NO_EVIDENCE,
+    ),
+    Scenario(
+        "keyless",
+        "The release workflow signed platform/agent:1.0 without a key: the company's Sigstore certified the workflow, and "
+        "its log took the signature in.",
+        "A policy names the workflow, not a key; the certificate soon expires, and the log proves that it was valid then.",
+        _keyless,
+        Verdict.ALLOW,
+    ),
+    Scenario(
+        "keyless, another workflow's identity",
+        "Another workflow of the same repository, on a branch, signed platform/agent:2.0 the same way.",
+        "A certificate says who signed, not that they may: the identity must be the policy's, all of it.",
+        _other_workflow,
+        Verdict.DENY,
+        Code.WRONG_SUBJECT,
     ),
     Scenario(
         "two of three signers",

@@ -1,17 +1,25 @@
 """What the demonstration plays on: two registries, the people who sign, and the policies of a small company."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from controller.demo.images import Image, ImageBuilder
 from controller.demo.registry import EmbeddedRegistry
 from controller.demo.signer import Signer
 from controller.demo.signingkeys import SigningKey
+from controller.demo.sigstore import Identity, Sigstore
 
 Document = dict[str, Any]
+
+_GITHUB: Final = "https://token.actions.githubusercontent.com"
+RELEASE_WORKFLOW: Final = Identity("https://github.com/acme/platform/.github/workflows/release.yml@refs/heads/main", _GITHUB)
+"""Who signs for the platform."""
+OTHER_WORKFLOW: Final = Identity("https://github.com/acme/platform/.github/workflows/try.yml@refs/heads/experiment", _GITHUB)
+"""Another workflow of the same repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +27,7 @@ class Stage:
     """The registry in use, the one that went away, and private keys by their owner.
 
     `release` signs for the shop, `alice`, `bob` and `carol` for payments, `scanner` attests SBOMs; `intern` is nobody.
+    `sigstore` is the company's own, with which workflows sign for the platform without any key.
     """
 
     registry: EmbeddedRegistry
@@ -29,6 +38,7 @@ class Stage:
     bob: SigningKey
     carol: SigningKey
     scanner: SigningKey
+    sigstore: Sigstore
 
     @property
     def images(self) -> ImageBuilder:
@@ -55,7 +65,8 @@ async def staged(port: int) -> AsyncIterator[Stage]:
     """Start the registry, at `port` if it is free (0: any); the other one was here a moment ago and is gone."""
     registry = await _started(port)
     away = await _started(port + 1 if port else 0)
-    stage = Stage(registry, away, *(SigningKey.generate() for _ in range(6)))
+    release, intern, alice, bob, carol, scanner = (SigningKey.generate() for _ in range(6))
+    stage = Stage(registry, away, release, intern, alice, bob, carol, scanner, Sigstore())
     try:
         far = ImageBuilder(away).image("partner/api", "1.0")
         Signer(away).sign(far, stage.release)
@@ -77,7 +88,7 @@ async def _started(port: int) -> EmbeddedRegistry:
 
 
 def policies(stage: Stage) -> dict[str, Document]:
-    """The trust policies by name."""
+    """The trust policies, and the trust root that one of them names, by file name."""
     host, away = stage.registry.host, stage.away.host
     release = _authority("release", stage.release)
     approvers = [_authority(name, key) for name, key in _approvers(stage).items()]
@@ -90,6 +101,8 @@ def policies(stage: Stage) -> dict[str, Document]:
         "catalog": _policy(
             "catalog", [f"{host}/catalog/**"], [release, _authority("scanner", stage.scanner)], [signed, bill]
         ),
+        "platform": _policy("platform", [f"{host}/platform/**"], [_workflow(RELEASE_WORKFLOW)], None),
+        "own-sigstore": _own_root(stage.sigstore),
     }
 
 
@@ -99,6 +112,16 @@ def _approvers(stage: Stage) -> dict[str, SigningKey]:
 
 def _authority(name: str, key: SigningKey) -> Document:
     return {"name": name, "keys": [{"pem": key.public_pem}]}
+
+
+def _workflow(trusted: Identity) -> Document:
+    identity = {"issuer": {"exact": trusted.issuer}, "subject": {"exact": trusted.subject}}
+    return {"name": "workflow", "keyless": {"trustRoot": "own-sigstore", "identities": [identity]}}
+
+
+def _own_root(sigstore: Sigstore) -> Document:
+    spec = {"inline": json.dumps(sigstore.trusted_root(), indent=2)}
+    return {"apiVersion": "sigward.dev/v1alpha1", "kind": "TrustRoot", "metadata": {"name": "own-sigstore"}, "spec": spec}
 
 
 def _policy(name: str, images: list[str], authorities: list[Document], require: list[Document] | None) -> Document:
