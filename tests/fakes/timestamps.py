@@ -57,6 +57,7 @@ class Odd:
     extensions: bytes = b""
     unsigned_order: bool = False
     by_key_identifier: bool = False
+    nonce: int | None = None
 
 
 class TimestampAuthority:
@@ -70,9 +71,11 @@ class TimestampAuthority:
 
     def token(self, message: bytes, time: float = T0 + 1, odd: Odd | None = None) -> bytes:
         """A TimeStampToken over `message`."""
-        wrong = odd or Odd()
+        return self._token(hashlib.sha256(message).digest(), time, odd or Odd())
+
+    def _token(self, digest: bytes, time: float, wrong: Odd) -> bytes:
         signer, named = wrong.signer or self.signer, wrong.named or wrong.signer or self.signer
-        content = _info(hashlib.sha256(message).digest(), time, wrong)
+        content = _info(digest, time, wrong)
         attributes = (
             attribute("1.2.840.113549.1.9.3", oid(wrong.kind)),
             attribute("1.2.840.113549.1.9.4", der.encode(der.OCTET_STRING, hashlib.sha256(content).digest())),
@@ -99,7 +102,25 @@ class TimestampAuthority:
 
     def stamp(self, message: bytes, time: float = T0 + 1, odd: Odd | None = None) -> bytes:
         """A TimeStampResp: status granted, and a token."""
-        return der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, integer(0)), self.token(message, time, odd))
+        return _granted(self.token(message, time, odd))
+
+    def answer(self, request: bytes, time: float) -> bytes:
+        """A TimeStampResp to a TimeStampReq (RFC 3161 section 2.4.1), with its nonce, and its certificate if asked for."""
+        inside = der.read(request, "timestamp request").inside()
+        inside.take(der.INTEGER)
+        imprint = inside.take(der.SEQUENCE).inside()
+        hashed = imprint.take(der.SEQUENCE).inside().take(der.OBJECT_IDENTIFIER).oid()
+        assert hashed == _SHA256, hashed
+        digest = imprint.take(der.OCTET_STRING).content
+        inside.maybe(der.OBJECT_IDENTIFIER)
+        nonce, wants = inside.maybe(der.INTEGER), inside.maybe(der.BOOLEAN)
+        embedded = (self.signer.der,) if wants and any(wants.content) else ()
+        odd = Odd(embedded=embedded, nonce=nonce.integer() if nonce else None)
+        return _granted(self._token(digest, time, odd))
+
+
+def _granted(token: bytes) -> bytes:
+    return der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, integer(0)), token)
 
 
 def _info(digest: bytes, time: float, wrong: Odd) -> bytes:
@@ -112,6 +133,7 @@ def _info(digest: bytes, time: float, wrong: Odd) -> bytes:
         integer(4711),
         der.encode(der.GENERALIZED_TIME, written),
         b"" if wrong.accuracy is None else der.encode(der.SEQUENCE, integer(wrong.accuracy)),
+        b"" if wrong.nonce is None else integer(wrong.nonce),
         wrong.extensions,
     )
 

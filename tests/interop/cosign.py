@@ -84,11 +84,11 @@ class Cosign:
         extra = [part for name, value in (annotations or {}).items() for part in ("-a", f"{name}={value}")]
         self._must("sign", *self._signing(key, storage), *extra, *more, image)
 
-    def attest(self, image: str, key: KeyFiles, storage: Storage, kind: str, predicate: object) -> None:
+    def attest(self, image: str, key: KeyFiles, storage: Storage, kind: str, predicate: object, *more: str) -> None:
         """`cosign attest --key`; `kind` is cosign's short name of the predicate type, or the type itself."""
         path = self._folder / "predicate.json"
         path.write_text(json.dumps(predicate))
-        self._must("attest", *self._signing(key, storage), "--type", kind, "--predicate", str(path), image)
+        self._must("attest", *self._signing(key, storage), "--type", kind, "--predicate", str(path), *more, image)
 
     def verify(self, image: str, public: Path, *more: str) -> Outcome:
         """`cosign verify --key`."""
