@@ -7,14 +7,14 @@ printed as missed and ends with exit status 1.
 import asyncio
 import sys
 
-from bench import lookups, serving
+from bench import lookups, serving, verification
 from bench.table import HEAD, Row
 
 
 async def _measure() -> list[Row]:
     print(HEAD, flush=True)
     measured = []
-    for part in (lookups, serving):
+    for part in (lookups, verification, serving):
         async for row in part.rows():
             print(row, flush=True)
             measured.append(row)
