@@ -136,7 +136,7 @@ def trusted(arguments: argparse.Namespace, limits: Limits) -> Trusted | None:
             raise Invalid(Code.INVALID_POLICY, "belongs to --key; a policy says it itself", field=alone)
         return None
     if not arguments.key and not about:
-        expected = f"--key, {IDENTITY} or --policy"
+        expected = f"--key, {IDENTITY} or --policy (a cluster's: kubectl get clustertrustpolicies,trustpolicies -A -o yaml)"
         raise Invalid(Code.INVALID_POLICY, "nobody is trusted", expected=expected, found="none of them")
     return Trusted(
         keys=tuple(map(read_key, arguments.key or ())),

@@ -22,7 +22,7 @@ def fail(error: SigwardError, arguments: argparse.Namespace) -> int:
         write(json.encode(document))
         return document.exit_code
     note(f"error: {error}")
-    step = next_step(error.reason.code)
+    step = next_step(error.reason.code, "", error.reason.expected)
     if not isinstance(error, Invalid):  # what is invalid says itself what to correct
         note(f"next: {step}")
     return document.exit_code

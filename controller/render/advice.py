@@ -24,6 +24,7 @@ _ATTEST: Final = "cosign attest --key KEY --type TYPE --predicate FILE IMAGE"
 _PLATFORM: Final = "ask the platform team"
 _AGAIN: Final = "try again; if it lasts, tell whoever runs"
 _REGISTRY_AGAIN: Final = Step(f"{_AGAIN} the registry")
+_ENTRY: Final = Step("have the platform team say in the settings how this registry is reached")
 _POLICY: Final = Step("the platform team must correct this policy", "kubectl get clustertrustpolicies,trustpolicies -A")
 _PUSH_AGAIN: Final = Step("what is stored beside the image may not be believed: push it again")
 _REPORT: Final = Step("report this, with the time and what was asked")
@@ -107,7 +108,7 @@ _STEPS: Final[Mapping[Code, Step]] = {
     Code.DIGEST_NOT_LISTED: Step("deploy a digest that the policy lists, or have the platform team list this one"),
     Code.UNSIGNED_ALLOWED: Step("have the image signed, then remove unsafeAllowUnsigned from the policy"),
     Code.UNMATCHED: Step(f"{_PLATFORM} for a ClusterTrustPolicy that matches this image"),
-    Code.UNREACHABLE: _REGISTRY_AGAIN,
+    Code.UNREACHABLE: Step(f"check the registry's name; {_AGAIN} the registry"),
     Code.UNAUTHORIZED: Step("give Sigward a credential that may pull from this repository (imagePullSecret, docker config)"),
     Code.RATE_LIMITED: Step("try again later, or give Sigward a credential with a higher limit"),
     Code.REGISTRY_ERROR: _REGISTRY_AGAIN,
@@ -126,9 +127,11 @@ _STEPS: Final[Mapping[Code, Step]] = {
 def next_step(code: Code, kind: str = "", expected: str = "") -> Step:
     """What to do about `code` in a requirement of `kind` (`signature`, `attestation`, `sbom`, …; empty for none).
 
-    `expected` is what would have been right: only OpenPGP keys sign with another tool.
+    `expected` is what would have been right: OpenPGP keys sign with another tool, settings say how a registry is reached.
     """
     step = _STEPS.get(code, _REPORT)
+    if code is Code.UNREACHABLE and "in the settings" in expected:  # it answered, but not as it should
+        return _ENTRY
     if kind == "signature" and "OpenPGP key" in expected and "key SHA256:" not in expected and step.command in _SIGNING:
         return _SIGN_WITH_OPENPGP
     if step in {_SIGN_THIS, _ATTEST_THIS}:

@@ -7,6 +7,7 @@ from controller.compile.compiled import Effect
 from controller.decision.report import Outcome, Verdict
 from controller.errors import Code, Reason
 from controller.reference import Reference
+from controller.render.advice import next_step
 from controller.render.text import explanation, summary
 from controller.render.tree import Branch, Field, Mark, Style, draw
 from tests.fakes import reports
@@ -48,7 +49,7 @@ UNDECIDED = """\
 |- ? policy corp (ClusterTrustPolicy, Enforce): undecided, refused
 |    why    image: registry.example.com did not answer (Unreachable)
 |    found  the connection broke: refused
-`- > try again; if it lasts, tell whoever runs the registry"""
+`- > check the registry's name; try again; if it lasts, tell whoever runs the registry"""
 
 
 def test_a_refusal_is_told_from_image_to_check_and_ends_in_what_to_do() -> None:
@@ -179,3 +180,10 @@ def test_a_policy_with_one_open_requirement_is_undecided_not_refused() -> None:
     text = explanation(reports.report(Verdict.DENY, reports.policy(open_question)), Style())
     assert "? policy corp (ClusterTrustPolicy, Enforce): undecided, refused" in text
     assert "? signed (signature): undecided" in text
+
+
+def test_a_registry_that_answers_otherwise_than_expected_is_a_matter_of_settings() -> None:
+    assert next_step(Code.UNREACHABLE, "", "TLS, or insecure: true for x in the settings").text.startswith(
+        "have the platform team say in the settings"
+    )
+    assert next_step(Code.UNREACHABLE).text.startswith("check the registry's name; try again")

@@ -28,7 +28,7 @@ def test_what_was_not_answered_says_whom_to_ask_and_names_no_digest() -> None:
     assert answer([reports.undecided()]).message == (
         "registry.example.com/shop/web:1.4 (container web, /spec/containers/0/image): policy corp: "
         "image: registry.example.com did not answer (the connection broke: refused). "
-        "Next: try again; if it lasts, tell whoever runs the registry; "
+        "Next: check the registry's name; try again; if it lasts, tell whoever runs the registry; "
         "details: sigward explain registry.example.com/shop/web:1.4"
     )
 
