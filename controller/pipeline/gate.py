@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from cachetools import LRUCache
 
@@ -30,12 +31,15 @@ from controller.registry.discovery import Want
 from controller.registry.source import Source
 from controller.settings import Settings
 
+_POD: Final = "Pod"
+
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """One image and what it will be judged by, before anything is asked of anybody.
 
     `origin` is the reference remapped: where evidence is looked for, and the name it must be for where it names one.
+    `is_pinned_later` says that this is not yet what a node pulls: a Pod that is not pinned by now stays so.
     """
 
     named: Named
@@ -43,6 +47,7 @@ class _Plan:
     origin: Reference
     policies: Applicable
     memo: Hashable
+    is_pinned_later: bool
 
     @property
     def wants(self) -> frozenset[Want]:
@@ -123,7 +128,7 @@ class Gate:
 
     async def _pin(self, subject: Subject, source: Source, deadline: float) -> Digest | None:
         try:
-            return (await self._lookups.resolve(source, Reference.parse(subject.image), deadline)).digest
+            return (await self._lookups.resolve(source, Reference.parse(subject.image), deadline, pinned=True)).digest
         except (Invalid, Refused, Undecided):
             return None
 
@@ -154,7 +159,7 @@ class Gate:
         if not policies.judged and not policies.revokes_digests:
             return decision.without_evidence(named, reference, policies, self._settings.unmatched_images)
         memo = (subject.image, source.scope, snapshot.number, snapshot.fingerprint, policies.key)
-        return _Plan(named, reference, self._settings.origin(reference), policies, memo)
+        return _Plan(named, reference, self._settings.origin(reference), policies, memo, subject.workload.kind != _POD)
 
     def _recall(self, plan: _Plan) -> Report | None:
         report = self._reports.get(plan.memo)
@@ -171,7 +176,8 @@ class Gate:
         resolved: Resolved | Refused | Undecided
         reference = group[0][1].reference
         try:
-            resolved = await self._lookups.resolve(source, reference, deadline)
+            pinned = all(plan.is_pinned_later for _, plan in group)
+            resolved = await self._lookups.resolve(source, reference, deadline, pinned=pinned)
         except (Refused, Undecided) as error:
             resolved = error
         for index, plan in group:

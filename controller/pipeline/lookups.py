@@ -111,10 +111,10 @@ class Lookups:
             hosts = ", ".join(waiting)
             raise Undecided(Code.DEADLINE, f"no answer in time from {hosts}", source=hosts) from None
 
-    async def resolve(self, source: Source, reference: Reference, deadline: float) -> Resolved:
+    async def resolve(self, source: Source, reference: Reference, deadline: float, *, pinned: bool) -> Resolved:
         """What `reference` names: its own digest where it has one, else what the tag points to.
 
-        A tag's last answer serves again while the registry is away only where pods are pinned to what was verified.
+        A tag's last answer serves again while the registry is away only where pods are to be `pinned` to it.
 
         Raises:
             Refused: The registry says there is no such image, or its answer may not be believed.
@@ -134,7 +134,13 @@ class Lookups:
             )
         except Undecided as error:
             away = error.reason.code is not Code.UNAUTHORIZED  # a registry that refuses our credentials is there
-            if entry and away and self._settings.mutate and entry.fresh(self._clock(), self._settings.cache.max_stale):
+            if (
+                entry
+                and away
+                and pinned
+                and self._settings.mutate
+                and entry.fresh(self._clock(), self._settings.cache.max_stale)
+            ):
                 self._looked_up("tag", "stale")
                 return replace(entry.value, stale=True)
             raise
