@@ -45,7 +45,7 @@ SAYS: Mapping[str, str] = MappingProxyType(
         "no SBOM": "policy catalog, bill-of-materials: ",
         "another image's SBOM": "policy catalog, bill-of-materials: the statement is about another image",
         "a tag moved after signing": "; found none. Next: sign this digest with a key the policy trusts",
-        "registry out of reach": "did not answer (the connection broke: connection refused). Next: check the registry's name; try again",
+        "registry out of reach": "(the connection broke: connection refused). Next: check the registry's name; try again",
     }
 )
 
