@@ -77,7 +77,8 @@ class Identity(Part):
         default_factory=dict, max_length=32, description="Further claims of the certificate by documented name, exact."
     )
     insecure_any_subject: Flag = Field(
-        default=False, description="Allows a subject pattern that matches everybody who has a token of the issuer."
+        default=False,
+        description="Allows a subject pattern that matches everybody with a token of the issuer; warns on use.",
     )
 
 

@@ -132,9 +132,24 @@ def _one(finding: Finding) -> str:
     return place + clean(finding.why)
 
 
+def _fit(finding: Finding, room: int) -> str:
+    """The reason in at most `room` characters; where two long phrases compete for it, each is cut in its middle.
+
+    A policy may expect an identity of two hundred characters: what was found instead must not vanish behind it.
+    """
+    whole, reason = _one(finding), finding.reason
+    if len(whole) <= room or not reason.expected or not reason.found:
+        return clip(whole, room)
+    left = room - len(_one(replace(finding, reason=replace(reason, expected="-", found="-")))) + 2
+    share = max(left // 2, left - len(reason.found))
+    expected = clip_middle(reason.expected, max(share, 1))
+    found = clip_middle(reason.found, max(left - len(expected), 1))
+    return clip(_one(replace(finding, reason=replace(reason, expected=expected, found=found))), room)
+
+
 def _reasons(causes: Sequence[Finding], room: int) -> str:
     """As many causes as fit, the first one in any case; the others counted."""
-    text = clip(_one(causes[0]), room)
+    text = _fit(causes[0], room)
     for number, cause in enumerate(causes[1:], start=1):
         more = f" (+{len(causes) - number} more)"
         longer = f"{text}; {_one(cause)}"

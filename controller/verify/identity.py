@@ -85,7 +85,7 @@ class Identity:
         """Refuse what would trust everybody, and claims that no certificate carries."""
         if self.issuer.matches_everything:
             raise Invalid(Code.INVALID_POLICY, f"issuer {self.issuer} matches every issuer", expected="the issuers you mean")
-        if self.subject.matches_everything and not self.insecure_any_subject:
+        if self.is_anybody and not self.insecure_any_subject:
             raise Invalid(
                 Code.INVALID_POLICY,
                 f"subject {self.subject} matches everybody",
@@ -128,6 +128,11 @@ class Identity:
         return f"{self.subject} (issuer {self.issuer}{claims})"
 
     @property
+    def is_anybody(self) -> bool:
+        """Whether it trusts whoever has a token of the issuer."""
+        return self.subject.matches_everything
+
+    @property
     def canonical(self) -> str:
         """Equal for identities that trust the same, and for no others."""
         parts = (self.issuer.kind, self.issuer.text, self.subject.kind, self.subject.text, sorted(self.claims.items()))
@@ -161,22 +166,22 @@ def read(certificate: Certificate) -> Subject:
     return Subject(next(iter(issuers)), names[0])
 
 
-def check(identities: Sequence[Identity], subject: Subject, claims: Mapping[str, str]) -> None:
-    """Check that any one of `identities` is met; where none is, the one that came furthest says why.
+def check(identities: Sequence[Identity], subject: Subject, claims: Mapping[str, str]) -> Identity:
+    """The first of `identities` that is met, one for anybody last; where none is, the one that came furthest says why.
 
     Raises:
         Refused: As `Identity.check`.
     """
     order = (Code.WRONG_ISSUER, Code.WRONG_SUBJECT, Code.WRONG_CLAIM)
     furthest: Refused | None = None
-    for identity in identities:
+    for identity in sorted(identities, key=lambda one: one.is_anybody):
         try:
             identity.check(subject, claims)
         except Refused as error:
             if furthest is None or order.index(error.reason.code) > order.index(furthest.reason.code):
                 furthest = error
         else:
-            return
+            return identity
     raise furthest or Refused(Code.WRONG_SUBJECT, "no identity is trusted")
 
 

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from controller import certificates
 from controller.certificates import CODE_SIGNING, Certificate
-from controller.errors import Code, Invalid, Refused, Undecided
+from controller.errors import Code, Invalid, Reason, Refused, Undecided
 from controller.evidence import (
     Content,
     Envelope,
@@ -106,9 +107,10 @@ class KeylessAuthority:
         time.check_future(found.moments, now, self._limits.clock_skew)
         spans, path = self._trusted(root, (signing, supplied), found, now)
         who = identity.read(signing)
-        identity.check(self._identities, who, signing.claims)
+        trusted = identity.check(self._identities, who, signing.claims)
         said = claims.read(evidence.content, subject, self._limits)
-        return (self._fact(evidence, subject, (who, path), said, _valid_until(found, spans)),)
+        fact = self._fact(evidence, subject, (who, path), said, _valid_until(found, spans))
+        return (replace(fact, warnings=(_anybody(who),)) if trusted.is_anybody else fact,)
 
     def _certificates(self, evidence: Evidence) -> _Brought:
         material, limits = evidence.material, self._limits
@@ -237,6 +239,11 @@ def _only_signature(content: Content) -> bytes:
             return content.signature
         case _:
             raise Refused(Code.WRONG_FORMAT, "not a signature that is verified by an identity")
+
+
+def _anybody(who: Subject) -> Reason:
+    message = "the policy's insecureAnySubject believes everybody who has a token of the issuer"
+    return Reason(Code.ANY_SUBJECT, message, found=who.name.value[:200])
 
 
 def _valid_until(found: Proofs, spans: Sequence[Span]) -> float:

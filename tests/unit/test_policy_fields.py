@@ -401,7 +401,7 @@ CASES: dict[str, Case] = {
         BY_CI,
     ),
     "authorities.keyless.identities.insecureAnySubject": Case(
-        subject("regex", ".*"), subject("regex", ".*", insecureAnySubject=True), ("Deny", "Allow"), "InvalidPolicy", BY_CI
+        subject("regex", ".*"), subject("regex", ".*", insecureAnySubject=True), ("Deny", "Warn"), "InvalidPolicy", BY_CI
     ),
     "authorities": Case(
         spec(authority("release"), **signed(of=["release"])),

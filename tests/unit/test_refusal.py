@@ -24,6 +24,19 @@ def test_a_refusal_says_which_image_where_by_which_policy_what_was_expected_what
     )
 
 
+def test_what_was_found_does_not_vanish_behind_a_long_expectation() -> None:
+    wanted, found = (
+        f"a signature by ci (identity https://{'a' * 300}.example)",
+        "1, signed by somebody else: URI https://b.example/x",
+    )
+    reason = Reason(Code.WRONG_SUBJECT, "not met", wanted, found)
+    refused = reports.report(Verdict.DENY, reports.failed(reason, Outcome.FAILED))
+    text = answer([refused]).message
+    assert len(text) <= 400
+    assert "expected a signature by ci (identity https://aaa" in text
+    assert found in text
+
+
 def test_what_was_not_answered_says_whom_to_ask_and_names_no_digest() -> None:
     assert answer([reports.undecided()]).message == (
         "registry.example.com/shop/web:1.4 (container web, /spec/containers/0/image): policy corp: "

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -227,3 +227,19 @@ def test_a_verdict_on_a_key_in_a_log_is_bound_to_this_signature() -> None:
     found = signature(signing_key(), hints={sigstore.ENTRY: PRIVATE.rekor1.annotation(other)})
     report = verdict([written, root()], found)
     assert (report.verdict, reason_codes(report)) == (Verdict.DENY, {Code.LOG_ENTRY_MISMATCH})
+
+
+class TestAnySubject:
+    ANYBODY: ClassVar[dict[str, Any]] = {"issuer": {"exact": ISSUER}, "subject": {"regex": ".*"}, "insecureAnySubject": True}
+
+    def judged(self, *identities: dict[str, Any]) -> Report:
+        authority = {"name": "ci", "keyless": {"trustRoot": "private", "identities": list(identities)}}
+        return verdict([policy(spec(authority)), root()], BY_CI)
+
+    def test_believing_anybody_warns_on_every_use(self) -> None:
+        report = self.judged(self.ANYBODY)
+        assert (report.verdict, reason_codes(report)) == (Verdict.WARN, {Code.ANY_SUBJECT})
+
+    def test_an_identity_that_is_meant_comes_first(self) -> None:
+        meant = {"issuer": {"exact": ISSUER}, "subject": {"exact": SUBJECT}}
+        assert self.judged(self.ANYBODY, meant).verdict is Verdict.ALLOW
