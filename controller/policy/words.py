@@ -16,7 +16,8 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 
 _DURATION_LENGTH: Final = 64
-_RFC3339: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+_RFC3339: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+"""Without RFC 3339's small letters, which Kubernetes does not read either (Go, time.RFC3339)."""
 
 
 class Mode(StrEnum):
@@ -106,9 +107,9 @@ class Operator(StrEnum):
 
 
 def _timestamp(value: object) -> object:
-    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_RFC3339, value):
         raise ValueError("expected an RFC 3339 time such as 2026-01-31T00:00:00Z")
-    return datetime.fromisoformat(value.upper())
+    return datetime.fromisoformat(value)
 
 
 def _duration(value: object) -> object:
@@ -193,7 +194,7 @@ LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=r"^([a-zA-Z
 Time = Annotated[
     datetime,
     BeforeValidator(_timestamp),
-    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 35}),
+    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 35, "pattern": f"^{_RFC3339}$"}),
 ]
 """RFC 3339."""
 Age = Annotated[

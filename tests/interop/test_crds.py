@@ -313,11 +313,29 @@ def test_the_largest_policy_stays_within_the_cost_of_one_request(server: Server)
     names = [f"{number:02}-{'a' * 60}" for number in range(64)]
     authorities = [{"name": name, "role": name, "keys": [{"name": key, "pem": "x"} for key in names[:32]]} for name in names]
     roles = dict.fromkeys(names[:16], 1)
-    require = [{"name": name, "signature": {"of": names, "threshold": 64, "perRole": roles}} for name in names]
-    statements = [{"name": name, "attestation": {"predicateType": "vuln", "of": names}} for name in names]
-    for items in (require, statements):
-        (answer,) = server.specs(spec(*authorities, require=items))
-        assert answer.errors == []
+    signature = {"of": names, "threshold": 64, "perRole": roles}
+    statement = {"predicateType": "vuln", "of": names}
+    require = [
+        *({"name": name, "signature": signature} for name in names[:32]),
+        *({"name": name, "attestation": statement} for name in names[32:]),
+    ]
+    (answer,) = server.specs(spec(*authorities, require=require))
+    assert answer.errors == []
+
+
+def test_times_are_what_both_read(server: Server) -> None:
+    windows = [
+        ("2026-01-01T00:00:00.123456789Z", "2027-01-01T00:00:00+02:00"),
+        ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.9Z"),
+        ("2026-01-01T00:00:00+23:59", "2027-01-01T00:00:00-23:59"),
+        ("2026-01-01t00:00:00z", "2027-01-01T00:00:00Z"),  # RFC 3339 has small letters, Go and so Kubernetes has not
+        ("2026-01-01T24:00:00Z", "2027-01-01T00:00:00Z"),
+        ("2026-01-01", "2027-01-01"),
+    ]
+    written = [with_key(pem="x", notBefore=start, notAfter=end) for start, end in windows]
+    expected = [True, True, True, False, False, False]
+    assert [model_accepts(policy(each).value) for each in written] == expected
+    assert [not answer.errors for answer in server.specs(*written)] == expected
 
 
 def test_a_broken_policy_in_the_cluster_is_one_that_we_still_read(server: Server) -> None:

@@ -13,7 +13,7 @@ from controller.commands import main
 from controller.policy.crds import DEFINITIONS, HEAD, Definition
 from controller.policy.crds.structural import structural
 from controller.policy.part import Part
-from controller.policy.words import Age, DigestText
+from controller.policy.words import Age, DigestText, Time
 from tests.unit.policies_written import JUDGED, LATER
 
 ROOT = Path(__file__).parents[2]
@@ -181,6 +181,7 @@ def test_only_the_namespaced_kind_refuses_what_is_for_cluster_policies() -> None
 
 
 AGE = (Age, "require[].sbom.maxAge")
+TIME = (Time, "authorities[].keys[].notAfter")
 DIGEST = (DigestText, "revoked.digests[]")
 
 
@@ -188,7 +189,9 @@ def accepted_by(word: tuple[Any, str], value: str) -> tuple[bool, bool]:
     """Whether the model takes the value, and whether the schema does."""
     kind, path = word
     node = SPEC[path]
-    fits = re.search(node["pattern"].replace("$", r"\Z"), value) and node["minLength"] <= len(value) <= node["maxLength"]
+    fits = (
+        re.search(node["pattern"].replace("$", r"\Z"), value) and node.get("minLength", 0) <= len(value) <= node["maxLength"]
+    )
     try:
         TypeAdapter(kind).validate_python(value)
     except ValidationError:
@@ -200,6 +203,7 @@ def accepted_by(word: tuple[Any, str], value: str) -> tuple[bool, bool]:
     ("word", "value"),
     [
         *((AGE, value) for value in ("720h", "1h30m", "1.5h", ".5h250µs")),
+        *((TIME, value) for value in ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.123456789+02:00")),
         *((DIGEST, value) for value in ("sha256:" + "a" * 64, "sha512:" + "a" * 128)),
     ],
 )
@@ -211,6 +215,10 @@ def test_what_the_model_reads_the_schema_takes(word: tuple[Any, str], value: str
     ("word", "value"),
     [
         *((AGE, value) for value in ("30 days", "30d", " 720h", "720h\n", "-1h", "1..5h", "", "1h" * 33)),
+        *(
+            (TIME, value)
+            for value in ("2026-01-01t00:00:00Z", "2026-01-01T00:00:00", "2026-01-01", "2026-01-01T00:00:00Z\n")
+        ),
         *((DIGEST, value) for value in ("sha256:" + "A" * 64, "sha512:" + "a" * 64, "sha256:" + "a" * 64 + "\n")),
     ],
 )
