@@ -54,7 +54,7 @@ contracts: dev
 bench: dev ## Measure the budgets
 	$(BIN)/python -m bench
 
-tools: ## Build the real signers and registries for the interop suite (needs Go)
+tools: ## Build the real signers and registries for the interop suite (needs Go and Node)
 	$(MAKE) -C tests/tools
 
 interop: dev ## Real cosign and real registries against the webhook

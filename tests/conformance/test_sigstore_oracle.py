@@ -4,10 +4,8 @@ The other verifier is sigstore-python, which knows one shape: an EC leaf certifi
 (hashedrekord and dsse of Rekor 1, hashedrekord of Rekor 2). What it says no to, we never say yes to.
 """
 
-import copy
 import json
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +17,7 @@ from sigstore.verify.policy import Identity as Policy
 from controller.errors import Refused
 from tests.fakes.authorities import ISSUER, SUBJECT
 from tests.fakes.evidence import IMAGE, MANIFEST, statement
+from tests.fakes.mutations import leaves, replaced
 from tests.fakes.sigstore import NOW, PrivateSigstore, evidence
 
 SIGSTORE = PrivateSigstore()
@@ -78,37 +77,6 @@ def test_what_the_private_sigstore_signs_is_good_for_both(shape: str, oracle: Ve
     document = make(shape)
     assert other_says(oracle, document)
     assert we_say(document)
-
-
-def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Every place in a document that holds no further places."""
-    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    found = False
-    for name, inner in entries:
-        found = True
-        yield from leaves(inner, (*path, name))
-    if not found:
-        yield path
-
-
-def replaced(document: dict[str, Any], path: tuple[str | int, ...], change: random.Random) -> dict[str, Any]:
-    """A copy with one place changed: a letter of a text, or a number, or nothing there at all."""
-    copied = copy.deepcopy(document)
-    place: Any = copied
-    for step in path[:-1]:
-        place = place[step]
-    old = place[path[-1]]
-    kind = change.randrange(3)
-    if kind == 0 and isinstance(place, dict):
-        del place[path[-1]]
-    elif isinstance(old, str) and old.isdigit():
-        place[path[-1]] = str(int(old) + change.choice((-1, 1, 1000)))
-    elif isinstance(old, str) and old:
-        position = change.randrange(len(old))
-        place[path[-1]] = old[:position] + change.choice("ABCabc019+/=. ") + old[position + 1 :]
-    else:
-        place[path[-1]] = change.choice((None, 7, "x", [], {}))
-    return copied
 
 
 @pytest.mark.parametrize("shape", SHAPES)
