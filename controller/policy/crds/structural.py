@@ -81,6 +81,8 @@ class _Builder:
             case "string" | "boolean" | "integer" as kind:
                 described = {"description": schema["description"]} if "description" in schema else {}
                 bounds = {_RAW.get(key, key): schema[key] for key in (*_KEPT, *_RAW) if key in schema}
+                if "enum" in schema:  # API servers of 1.28 take the cost of a word from this alone
+                    bounds["maxLength"] = max(map(len, schema["enum"]))
                 return {**described, "type": kind, **bounds}
             case _:
                 raise TypeError(f"{field} has no structural schema: {schema}")

@@ -108,12 +108,12 @@ _SPEC: Final = (
     *(_known(kind, f"{kind}.of", proves=True) for kind in ABOUT_STATEMENTS),
     _known("vex", "vulnerabilities.vex.of", proves=True),
     Rule(
-        # A list of one list stands for a local name, which CEL has no other word for. Which roles are among `of` would
-        # cost more than one evaluation may; our own validation asks.
-        "!has(self.require) || [has(self.authorities) ? self.authorities.filter(authority, has(authority.role))"
-        ".map(authority, authority.role) : []].all(roles, self.require.all(item, !has(item.signature) || "
-        "!has(item.signature.perRole) || item.signature.perRole.all(role, "
-        "item.signature.perRole[role] <= roles.filter(one, one == role).size())))",
+        # Which roles are among `of` would cost more than one evaluation may; our own validation asks.
+        _each_requirement(
+            "!has(item.signature) || !has(item.signature.perRole) || item.signature.perRole.all(role, "
+            "has(self.authorities) && item.signature.perRole[role] <= "
+            "self.authorities.filter(authority, has(authority.role) && authority.role == role).size())"
+        ),
         "`perRole` asks for more authorities of a role than there are",
         ".require",
     ),
