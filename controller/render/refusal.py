@@ -133,7 +133,7 @@ def _one(finding: Finding) -> str:
 
 
 def _fit(finding: Finding, room: int) -> str:
-    """The reason in at most `room` characters; where two long phrases compete for it, each is cut in its middle.
+    """The reason in at most `room` characters; where two long phrases compete for it, two thirds are for what was found.
 
     A policy may expect an identity of two hundred characters: what was found instead must not vanish behind it.
     """
@@ -141,10 +141,18 @@ def _fit(finding: Finding, room: int) -> str:
     if len(whole) <= room or not reason.expected or not reason.found:
         return clip(whole, room)
     left = room - len(_one(replace(finding, reason=replace(reason, expected="-", found="-")))) + 2
-    share = max(left // 2, left - len(reason.found))
-    expected = clip_middle(reason.expected, max(share, 1))
-    found = clip_middle(reason.found, max(left - len(expected), 1))
+    share = max(left // 3, left - len(reason.found))
+    expected = _shortened(reason.expected, max(share, 1))
+    found = _shortened(reason.found, max(left - len(expected), 1))
     return clip(_one(replace(finding, reason=replace(reason, expected=expected, found=found))), room)
+
+
+def _shortened(text: str, limit: int) -> str:
+    """The beginning, which says what is wrong, and some of the end, which says of what."""
+    if len(text) <= limit:
+        return text
+    tail = (limit - 1) // 4
+    return clip(text, limit - tail) + text[len(text) - tail :]
 
 
 def _reasons(causes: Sequence[Finding], room: int) -> str:

@@ -40,7 +40,7 @@ SAYS: Mapping[str, str] = MappingProxyType(
         "signed with the wrong key": "found 1, by key hint SHA256:",
         "another image's signature": "found 1, the signature is about another image: sha256:",
         "hidden in an init container": "(container init, /spec/template/spec/initContainers/0/image)",
-        "keyless, another workflow's identity": "policy platform, signed: expected a signature by workflow (identity https://",
+        "keyless, another workflow's identity": "policy platform, signed: expected a signature by workflow (",
         "one of three signers": "expected signatures by 2 of alice, bob, carol, each by another signer; found bob; missing",
         "no SBOM": "policy catalog, bill-of-materials: ",
         "another image's SBOM": "policy catalog, bill-of-materials: the statement is about another image",
