@@ -18,14 +18,15 @@ from controller.admission.subject import Subject
 from controller.compile import compile_policies
 from controller.compile.compiled import Snapshot
 from controller.decision.report import Report
-from controller.errors import Code, Invalid, Undecided
+from controller.errors import Code, Invalid, Reason, Undecided
 from controller.pipeline.gate import Gate
-from controller.policy.store import read_directory
+from controller.policy.store import Document, read_directory
 from controller.registry.client import RegistryClient
 from controller.registry.counted import CountedSource
 from controller.registry.credentials import DockerConfigFile
 from controller.registry.transport import RegistryTransport
 from controller.render import refusal
+from controller.roots.followed import BuiltInRoots
 from controller.server.door import AdmissionDoor, Judging
 from controller.server.service import AdmissionServer, HealthServer
 from controller.server.tls import CertificateFiles, ExchangeableContext, ServingCertificate
@@ -61,7 +62,7 @@ class App:
         settings: Cluster facts.
         options: Where everything is.
         audit: Where audit lines go.
-        clock: POSIX seconds, for the gate.
+        clock: POSIX seconds, for the gate and the age of trusted roots.
 
     Attributes:
         port: Where admission is served, once started.
@@ -82,6 +83,8 @@ class App:
         self._poller: asyncio.Task[None] | None = None
         self.port = self.metrics_port = 0
         self.telemetry = Telemetry()
+        self._roots = BuiltInRoots(settings.roots, settings.limits, self.telemetry, clock)
+        self._compiled: tuple[Sequence[Document], object] = ((), ())
         self._table = ImageTable(settings.image_paths, settings.limits)
         self._transport = RegistryTransport(settings, private_allowed=lambda name: name in self._named_registries)
         own = DockerConfigFile(settings.docker_config) if settings.docker_config else None
@@ -171,6 +174,7 @@ class App:
             self._poller.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._poller
+        await self._roots.close()
         await self._gate.close()
         await self._transport.close()
         await self._health.stop()
@@ -179,15 +183,37 @@ class App:
         while True:
             await asyncio.sleep(_LOOK)
             await self.policies.refresh()
+            await self._judge_by_current_roots()
             await self._certificate.refresh()
             self._admission.close_silent()
 
     def _load(self) -> Snapshot:
         documents = read_directory(self._options.policies, self._settings.limits).documents
-        snapshot = compile_policies(documents, next(self._numbers), self._settings.limits)
+        stamp = self._roots.stamp()
+        snapshot = self._compile(documents)
         if not snapshot.policies:  # an empty folder is a mount that failed more often than a wish to admit everything
             raise Invalid(Code.INVALID_POLICY, f"{self._options.policies} holds no policy")
+        self._compiled = (documents if snapshot.built_in_roots else (), stamp)
         return snapshot
+
+    def _compile(self, documents: Sequence[Document]) -> Snapshot:
+        return compile_policies(documents, next(self._numbers), self._settings.limits, self._roots.find)
+
+    async def _judge_by_current_roots(self) -> None:
+        """Compile what is in force anew where a trusted root it names is another now, whatever the files hold meanwhile."""
+        documents, before = self._compiled
+        stamp, in_force = self._roots.stamp(), self.policies.current
+        if not documents or stamp == before:
+            return
+        self._compiled = (documents, stamp)
+        try:
+            snapshot = await asyncio.to_thread(self._compile, documents)
+        except Exception:  # noqa: BLE001 - a fault of ours must not end the looking
+            _LOG.exception("policies could not be compiled by the new trusted roots; what was in force stays")
+            return
+        if self.policies.current is in_force:  # else newer policies came, and by newer roots
+            self.policies.current = snapshot
+            self._use(snapshot)
 
     def _use(self, snapshot: Snapshot) -> None:
         patterns = [p for policy in snapshot.policies if policy.is_cluster for p in policy.scope.images or ()]
@@ -196,6 +222,10 @@ class App:
         broken = [policy for policy in snapshot.policies if policy.broken]
         for policy in broken:
             _LOG.error("policy %s does not compile and refuses what it matches: %s", policy.id, policy.broken)
+        for name, root in snapshot.built_in_roots.items():
+            if isinstance(root, Reason):
+                _LOG.error("who names trusted root %s is undecided: %s", name, root)
+        self._roots.follow(snapshot.built_in_roots)
         ready = len(snapshot.policies) - len(broken)
         self.telemetry.loaded(snapshot.number, snapshot.fingerprint, ready, len(broken))
         fields = {"number": snapshot.number, "fingerprint": snapshot.fingerprint, "ready": ready, "broken": len(broken)}

@@ -244,7 +244,8 @@ class RootSettings(_Part):
     )
     timeout: Seconds = Field(default=60.0, description="How long one refresh may take.")
     max_stale: Seconds | None = Field(
-        default=None, description="A root that was not confirmed for so long is not believed any more; unset: it stays."
+        default=None,
+        description="A root that is refreshed and was not confirmed for so long is not believed any more; unset: it stays.",
     )
     folder: Path | None = Field(
         default=None, description="Where the versions seen are remembered across restarts; unset: for the process alone."

@@ -3,6 +3,7 @@
 Nothing here is global: the app makes one `Telemetry` and passes it on, a test makes its own.
 """
 
+import contextlib
 import json
 import logging
 import time
@@ -79,6 +80,24 @@ class Telemetry:
         self.reload_failing = Gauge(
             "sigward_reload_failing", "1 while what is on disk cannot be used.", ("what",), registry=registry
         )
+        self.root_age = Gauge(
+            "sigward_trusted_root_age_seconds",
+            "Time since each built-in trusted root that policies name was confirmed by its mirror, or loaded.",
+            ("root",),
+            registry=registry,
+        )
+        self.root_refreshes = Counter(
+            "sigward_trusted_root_refreshes",
+            "Refreshes of trusted roots, by outcome (changed, unchanged, failed).",
+            ("root", "outcome"),
+            registry=registry,
+        )
+        self.root_failing = Gauge(
+            "sigward_trusted_root_refresh_failing",
+            "1 while the last refresh failed and the last good root goes on.",
+            ("root",),
+            registry=registry,
+        )
         self.certificate_expiry = Gauge(
             "sigward_certificate_expiry_timestamp_seconds", "When the serving certificate expires.", registry=registry
         )
@@ -122,6 +141,21 @@ class Telemetry:
         self.reload_failing.labels(what).set(int(failed))
         if failed:
             self.reload_errors.labels(what).inc()
+
+    def root_followed(self, root: str, age: Callable[[], float]) -> None:
+        """Show how old `root` is, in seconds, as `age` says whenever metrics are read."""
+        self.root_age.labels(root).set_function(age)
+
+    def root_refreshed(self, root: str, outcome: str) -> None:
+        """Count a refresh of `root` that `changed` it, left it `unchanged` or `failed`."""
+        self.root_refreshes.labels(root, outcome).inc()
+        self.root_failing.labels(root).set(int(outcome == "failed"))
+
+    def root_left(self, root: str) -> None:
+        """Show nothing more of a root that no policy names: its age must alert nobody."""
+        for gauge in (self.root_age, self.root_failing):
+            with contextlib.suppress(KeyError):
+                gauge.remove(root)
 
     def render(self) -> bytes:
         """Every metric, as Prometheus reads it."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
@@ -12,6 +12,7 @@ from controller.policy.selectors import Selector
 from controller.policy.words import Mode
 from controller.reference import Digest, ImagePattern, Repository
 from controller.registry.discovery import Want
+from controller.roots import TrustedRoot
 
 
 class Effect(IntEnum):
@@ -183,13 +184,15 @@ class CompiledPolicy:
 class Snapshot:
     """Everything a request judges by, immutable. `number` grows with each; `fingerprint` is equal on equal replicas.
 
-    `namespaces` holds the labels of namespaces known without asking anybody.
+    `namespaces` holds the labels of namespaces known without asking anybody, `built_in_roots` the built-in roots that its
+    policies name, or why one cannot be used.
     """
 
     number: int
     policies: tuple[CompiledPolicy, ...]
     fingerprint: str
     namespaces: Mapping[str, Mapping[str, str]]
+    built_in_roots: Mapping[str, TrustedRoot | Reason] = field(default_factory=dict)
 
     @staticmethod
     def fingerprint_of(parts: tuple[str, ...]) -> str:

@@ -1,6 +1,6 @@
 """The trust roots that policies name: TrustRoots as written, and the built-in ones."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
@@ -18,19 +18,23 @@ from controller.settings import Limits
 
 _SHOWN: Final = 8
 
+BuiltIn = Callable[[str], TrustedRoot | Reason]
+"""The built-in root of a name as it is believed now, or why it is not."""
+
 
 class Roots:
     """Trust roots by name, each parsed once. A built-in one is parsed when a policy names it, and then kept."""
 
-    __slots__ = ("_limits", "_own")
+    __slots__ = ("_built_in", "_named", "_own")
 
-    def __init__(self, own: Mapping[str, TrustedRoot | Reason], limits: Limits) -> None:
-        """Know `own` TrustRoots, or why one cannot be used, beside the built-in ones."""
+    def __init__(self, own: Mapping[str, TrustedRoot | Reason], limits: Limits, built_in: BuiltIn | None = None) -> None:
+        """Know `own` TrustRoots, or why one cannot be used, beside the built-in ones as `built_in` says, or as shipped."""
         self._own = MappingProxyType(dict(own))
-        self._limits = limits
+        self._built_in = built_in or (lambda name: _built_in(name, limits))
+        self._named: dict[str, TrustedRoot | Reason] = {}
 
     @classmethod
-    def read(cls, documents: Iterable[Document], limits: Limits) -> "Roots":
+    def read(cls, documents: Iterable[Document], limits: Limits, built_in: BuiltIn | None = None) -> "Roots":
         """Read every TrustRoot among `documents`; one that cannot be read is known with its reason."""
         own: dict[str, TrustedRoot | Reason] = {}
         written = [document for document in documents if document.kind == TRUST_ROOT]
@@ -39,12 +43,19 @@ class Roots:
         )
         for number, document in enumerate(written):  # in the order given, so that every replica keeps the same ones
             own[document.name] = _read_or_reason(document, limits) if number < limits.trust_roots else too_many
-        return cls(own, limits)
+        return cls(own, limits, built_in)
+
+    @property
+    def named(self) -> Mapping[str, TrustedRoot | Reason]:
+        """The built-in ones that were found so far: one and the same however often each was."""
+        return MappingProxyType(dict(self._named))
 
     def find(self, name: str) -> TrustedRoot | Reason:
         """The trust root of this name, or why there is none."""
         if name in BUILT_IN:
-            return _built_in(name, self._limits)
+            if name not in self._named:
+                self._named[name] = self._built_in(name)
+            return self._named[name]
         known = self._own.get(name)
         if known is not None:
             return known

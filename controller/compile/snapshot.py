@@ -9,23 +9,27 @@ from typing import Any
 
 from controller.compile.compiled import CompiledPolicy, PolicyId, Scope, Snapshot
 from controller.compile.policy import compile_or_break, identity
-from controller.compile.roots import Roots
+from controller.compile.roots import BuiltIn, Roots
 from controller.errors import Code, Reason
 from controller.policy.store import Document
 from controller.policy.words import Mode
+from controller.roots import TrustedRoot
 from controller.settings import Limits
 
 
-def compile_policies(documents: Iterable[Document], number: int, limits: Limits) -> Snapshot:
+def compile_policies(
+    documents: Iterable[Document], number: int, limits: Limits, built_in: BuiltIn | None = None
+) -> Snapshot:
     """Compile every policy among `documents` by their TrustRoots and the built-in ones; Namespaces give their labels.
 
     Nothing is dropped: a policy that does not compile refuses its scope, and so does, in one stroke, what exceeds a limit.
-    The result depends on the documents alone, in whatever order they come (design, rule 12).
+    The result depends on the documents alone, in whatever order they come (design, rule 12), and on the built-in roots.
 
     Args:
         documents: As `store` reads them, or as the cluster lists them.
         number: Of the snapshot, higher than the last.
         limits: `policies`, `policies_per_namespace` and `trust_policies`.
+        built_in: The built-in trusted roots as they are believed now; by default as shipped.
     """
     ordered = sorted(documents, key=lambda document: (document.kind, document.namespace, document.name))
     cluster = [document for document in ordered if document.kind == "ClusterTrustPolicy"]
@@ -33,7 +37,7 @@ def compile_policies(documents: Iterable[Document], number: int, limits: Limits)
     for document in ordered:
         if document.kind == "TrustPolicy":
             spaces[document.namespace].append(document)
-    roots = Roots.read(ordered, limits)
+    roots = Roots.read(ordered, limits, built_in)
     policies = _within(cluster, limits.policies, "", roots, limits)
     left = limits.trust_policies
     # Smallest first: where the total is exceeded the largest lose, not whoever comes last in the alphabet.
@@ -42,8 +46,9 @@ def compile_policies(documents: Iterable[Document], number: int, limits: Limits)
         left -= min(len(own), left)
         policies += compiled
     labels = {document.name: _labels(document) for document in ordered if document.kind == "Namespace"}
-    fingerprint = Snapshot.fingerprint_of(tuple(map(_content, ordered)))
-    return Snapshot(number, tuple(policies), fingerprint, MappingProxyType(labels))
+    believed = (_believed(name, root) for name, root in roots.named.items())
+    fingerprint = Snapshot.fingerprint_of((*map(_content, ordered), *believed))
+    return Snapshot(number, tuple(policies), fingerprint, MappingProxyType(labels), roots.named)
 
 
 def _within(
@@ -68,6 +73,10 @@ def _labels(document: Document) -> Mapping[str, str]:
     labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
     read = labels.items() if isinstance(labels, Mapping) else ()
     return MappingProxyType({str(name): value for name, value in read if isinstance(value, str)})
+
+
+def _believed(name: str, root: TrustedRoot | Reason) -> str:
+    return f"trust root {name} {root.fingerprint if isinstance(root, TrustedRoot) else 'cannot be used'}"
 
 
 def _content(document: Document) -> str:

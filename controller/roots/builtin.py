@@ -8,6 +8,7 @@ from controller.roots.reading import parse
 from controller.roots.trusted import TrustedRoot
 from controller.settings import Limits
 
+DATA: Final = resources.files("controller.roots").joinpath("data")
 PUBLIC_GOOD: Final = "public-good"
 GITHUB: Final = "github"
 STAGING: Final = "staging"
@@ -32,4 +33,4 @@ def shipped(name: str, what: str) -> bytes:
     """
     if name not in {*BUILT_IN, STAGING}:
         raise Invalid(Code.INVALID_ROOT, "no such trusted root is built in", expected=" or ".join(BUILT_IN), found=name[:80])
-    return resources.files("controller.roots").joinpath("data", f"{name}.{what}.json").read_bytes()
+    return DATA.joinpath(f"{name}.{what}.json").read_bytes()

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import random
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from controller.roots.reading import parse
 from controller.roots.trusted import TrustedRoot
 from controller.settings import Limits, RootSettings
 
+_CLOSING: Final = 1.0
+"""Seconds that closing waits for a refresh under way."""
 _JITTER: Final = 0.1
 _SOON: Final = 0.05
 """After a failure: this share of the ordinary pause."""
@@ -100,6 +103,11 @@ class RootKeeper:
             )
         return kept.root
 
+    def age(self, name: str) -> float:
+        """Seconds since the root was confirmed, by a mirror or by being there at the start; infinite where there is none."""
+        kept = self._kept.get(name)
+        return float("inf") if kept is None else self._clock() - kept.confirmed
+
     def failures(self) -> Mapping[str, Reason]:
         """Why the last refresh of each root failed, for those of which it did."""
         return {name: kept.failure for name, kept in self._kept.items() if kept.failure}
@@ -121,10 +129,11 @@ class RootKeeper:
             await asyncio.sleep(pause * (_SOON if failed else 1.0) * random.uniform(1 - _JITTER, 1 + _JITTER))
 
     async def close(self) -> None:
-        """Wait for what is under way and remove what was kept on disk for this process alone."""
+        """Wait a moment for what is under way, leave it, and remove what was kept on disk for this process alone."""
         if self._under_way is not None:
-            with contextlib.suppress(Exception):
-                await self._under_way
+            await asyncio.wait({self._under_way}, timeout=_CLOSING)
+        if self._under_way is not None:
+            self._under_way.cancel()
         if self._scratch is not None:
             self._scratch.cleanup()
 
@@ -141,22 +150,55 @@ class RootKeeper:
 
     async def _one(self, place: Mirror) -> Refreshed:
         try:
-            raw = await asyncio.to_thread(mirror.fetch, place, self._folder(place), self._settings.timeout, self._limits)
+            folder = self._folder(place)
+            raw = await _apart(lambda: mirror.fetch(place, folder, self._settings.timeout, self._limits))
             root = parse(raw, place.name, self._limits)
         except (Undecided, Invalid) as error:
-            kept = self._kept.get(place.name)
-            if kept is not None:
-                kept.failure = error.reason
-            return Refreshed(place.name, changed=False, failure=error.reason)
+            return self._failed(place.name, error.reason)
+        except Exception as error:  # noqa: BLE001 - whatever it is, what is believed stays and the next refresh comes
+            said = "the trusted root could not be refreshed"
+            return self._failed(place.name, Reason(Code.INTERNAL, said, found=f"{type(error).__name__}: {error}"[:200]))
         before = self._kept.get(place.name)
         self._kept[place.name] = _Kept(root, self._clock())
         return Refreshed(place.name, changed=before is None or before.root.fingerprint != root.fingerprint, failure=None)
+
+    def _failed(self, name: str, reason: Reason) -> Refreshed:
+        kept = self._kept.get(name)
+        if kept is not None:
+            kept.failure = reason
+        return Refreshed(name, changed=False, failure=reason)
 
     def _folder(self, place: Mirror) -> Path:
         """A folder for each mirror; without a configured one it lasts as long as the process."""
         if self._settings.folder is not None:
             base = self._settings.folder
         else:
-            self._scratch = self._scratch or tempfile.TemporaryDirectory(prefix="sigward-roots-")
+            self._scratch = self._scratch or tempfile.TemporaryDirectory(prefix="sigward-roots-", ignore_cleanup_errors=True)
             base = Path(self._scratch.name)
         return base / "".join(letter if letter.isalnum() or letter in "-_" else f"%{ord(letter):x}" for letter in place.name)
+
+
+async def _apart(call: Callable[[], bytes]) -> bytes:
+    """The answer of `call`, made in a thread that ends with the process: no mirror keeps a replica from stopping."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[bytes] = loop.create_future()
+
+    def settle(raw: bytes | None, error: Exception | None) -> None:
+        if answer.done():  # nobody waits any more
+            return
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(raw or b"")
+
+    def work() -> None:
+        raw, failure = None, None
+        try:
+            raw = call()
+        except Exception as error:  # noqa: BLE001 - handed to who waits
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(settle, raw, failure)
+
+    threading.Thread(target=work, name="roots", daemon=True).start()
+    return await answer

@@ -4,7 +4,8 @@ import base64
 import io
 import json
 import ssl
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -64,9 +65,16 @@ class Webhook:
         folder: An empty folder for policies and certificate.
         policies: Documents (mappings, or texts of YAML); written to files of their own, see `write_policy`.
         settings: Cluster facts; by default private registries on this machine must be named by a policy.
+        clock: POSIX seconds for the app.
     """
 
-    def __init__(self, folder: Path, policies: Mapping[str, Any] | None = None, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        policies: Mapping[str, Any] | None = None,
+        settings: Settings | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.folder = folder
         self.policies = folder / "policies"
         self.policies.mkdir(parents=True)
@@ -78,7 +86,7 @@ class Webhook:
         self.client = ssl.create_default_context(cafile=str(self.certificate))
         files = CertificateFiles(self.certificate, self.key, self.settings.client_ca_file)
         self.options = Options(self.policies, files, "127.0.0.1", 0, "127.0.0.1", 0)
-        self.app = App(self.settings, self.options, self.audit)
+        self.app = App(self.settings, self.options, self.audit, clock)
         self._session: ClientSession | None = None
 
     async def __aenter__(self) -> Self:
