@@ -5,13 +5,13 @@ which is unset by default, takes a root away: an air-gapped cluster must not sto
 """
 
 import asyncio
-import contextlib
 import random
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -192,13 +192,16 @@ async def _apart(call: Callable[[], bytes]) -> bytes:
             answer.set_result(raw or b"")
 
     def work() -> None:
-        raw, failure = None, None
         try:
-            raw = call()
+            done = partial(settle, call(), None)
         except Exception as error:  # noqa: BLE001 - handed to who waits
-            failure = error
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(settle, raw, failure)
+            done = partial(settle, None, error)
+        try:
+            loop.call_soon_threadsafe(done)
+        except RuntimeError:  # the loop is closed
+            return
+        finally:
+            del done  # an error holds this frame: no circle, so that what it holds is freed at once
 
     threading.Thread(target=work, name="roots", daemon=True).start()
     return await answer

@@ -5,7 +5,7 @@ from a thread.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -118,10 +118,14 @@ class _Fetcher(FetcherInterface):
         return self._chunks(self._web.fetch(url))
 
     def _chunks(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
-            if time.monotonic() > self._deadline:
-                raise SlowRetrievalError("the refresh took too long")
-            yield chunk
+        try:
+            for chunk in chunks:
+                if time.monotonic() > self._deadline:
+                    raise SlowRetrievalError("the refresh took too long")
+                yield chunk
+        finally:
+            if isinstance(chunks, Generator):
+                chunks.close()  # gives the connection back now, not when somebody collects garbage
 
     @staticmethod
     def _read(url: str, base: Path) -> bytes:
