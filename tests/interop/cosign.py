@@ -94,6 +94,11 @@ class Cosign:
         """`cosign verify --key`."""
         return self._run("verify", *self._verifying(public), *more, image)
 
+    def verify_certificate(self, image: str, storage: Storage, *trusted: str) -> Outcome:
+        """`cosign verify` by a certificate; `trusted` says under which roots, and whose."""
+        bundle = "true" if storage is Storage.BUNDLE else "false"
+        return self._run("verify", "--allow-http-registry", f"--new-bundle-format={bundle}", *trusted, image)
+
     def verify_attestation(self, image: str, public: Path, kind: str, *more: str) -> Outcome:
         """`cosign verify-attestation --key --type`."""
         return self._run("verify-attestation", *self._verifying(public), "--type", kind, *more, image)

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
@@ -158,12 +158,17 @@ def _copy_tag(source: PushedImage, target: PushedImage, suffix: str, edit: Edit)
     manifest = json.loads(answer.content)
     found = (Piece(i["mediaType"], source.repository.blob(i["digest"]), i["annotations"]) for i in manifest["layers"])
     kept = [piece for piece in map(edit, found) if piece]
-    if not kept:
-        return
+    if kept:
+        put_tag(target, suffix, kept, manifest)
+
+
+def put_tag(image: PushedImage, suffix: str, kept: Sequence[Piece], like: Mapping[str, Any] | None = None) -> None:
+    """Store pieces beside an image under a tag of cosign's, in a manifest like another where one is given."""
+    manifest = dict(like or {"schemaVersion": 2, "mediaType": OCI_MANIFEST})
     config = json.dumps({"rootfs": {"type": "layers", "diff_ids": [sha256(piece.content) for piece in kept]}}).encode()
-    manifest["config"] = _stored(target.repository, Piece(OCI_CONFIG, config, {}))
-    manifest["layers"] = [_stored(target.repository, piece) for piece in kept]
-    target.repository.put_manifest(json.dumps(manifest).encode(), _tag(target, suffix))
+    manifest["config"] = _stored(image.repository, Piece(OCI_CONFIG, config, {}))
+    manifest["layers"] = [_stored(image.repository, piece) for piece in kept]
+    image.repository.put_manifest(json.dumps(manifest).encode(), _tag(image, suffix))
 
 
 def _refer(image: PushedImage, manifest: dict[str, Any], subject: PushedImage) -> None:
