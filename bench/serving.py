@@ -5,6 +5,7 @@ import json
 import statistics
 import tempfile
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.fakes.gates import authority, policy
 from tests.fakes.reviews import pod, review
 
 _ALLOWED = '"allowed":true'
+_PATH = "/validate?timeout=10s"
 _ROUNDS = 5
 _SECONDS = 2.0
 _IMAGES = 10_000
@@ -62,29 +64,30 @@ async def _warm(folder: Path, server: Server, registry: EmbeddedRegistry, key: S
             what = f"warm admission against a bare JSON echo, {count}-container pod of {len(bodies[count]) // 1024} KiB"
             yield Row(what, value, f">= {least:.0%}", ratio >= least)
             if count == 3:
-                yield await _tail(server, bodies[count], statistics.median(rates))
+                ours = await _tail(
+                    Order(server.port, _PATH, bodies[count], server.ca, expect=_ALLOWED), statistics.median(rates)
+                )
+                theirs = await _tail(Order(plain.port, "/echo", bodies[count], plain.ca), statistics.median(rates))
+                yield Row("warm p99 at 70 % of that throughput", f"{ours:.1f} x p50", "<= 5 x p50", ours <= 5)
+                yield Row("the same of the bare echo at the same rate", f"{theirs:.1f} x p50", "", None)
 
 
 async def _compare(server: Server, plain: Server, body: str) -> tuple[list[float], list[float]]:
     """Turn and turn about, so that a drift of the machine's speed falls on both."""
     ratios, rates = [], []
     for _ in range(_ROUNDS):
-        ours = await load(Order(server.port, "/validate?timeout=10s", body, server.ca, seconds=_SECONDS, expect=_ALLOWED))
+        ours = await load(Order(server.port, _PATH, body, server.ca, seconds=_SECONDS, expect=_ALLOWED))
         theirs = await load(Order(plain.port, "/echo", body, plain.ca, seconds=_SECONDS))
         ratios.append(ours["rate"] / theirs["rate"])
         rates.append(ours["rate"])
     return ratios, rates
 
 
-async def _tail(server: Server, body: str, full: float) -> Row:
-    runs = [
-        await load(
-            Order(server.port, "/validate?timeout=10s", body, server.ca, seconds=_SECONDS, rate=0.7 * full, expect=_ALLOWED)
-        )
-        for _ in range(_ROUNDS)
-    ]
-    factor = statistics.median(run["p99"] / run["p50"] for run in runs)
-    return Row("warm p99 at 70 % of that throughput", f"{factor:.1f} x p50", "<= 5 x p50", factor <= 5)
+async def _tail(order: Order, full: float) -> float:
+    """p99 over p50 at 70 % of `full` requests per second; the median of the rounds."""
+    paced = replace(order, seconds=_SECONDS, rate=0.7 * full)
+    runs = [await load(paced) for _ in range(_ROUNDS)]
+    return statistics.median(run["p99"] / run["p50"] for run in runs)
 
 
 def _body(registry: EmbeddedRegistry, key: SigningKey, count: int) -> str:
