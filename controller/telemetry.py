@@ -40,6 +40,11 @@ class Telemetry:
         self._durations: dict[str, Histogram] = {}
         ProcessCollector(registry=registry)
         Info("sigward_build", "The running version.", registry=registry).info({"version": __version__})
+        self._of_admission(registry)
+        self._of_lookups(registry)
+        self._of_what_is_in_force(registry)
+
+    def _of_admission(self, registry: CollectorRegistry) -> None:
         self.admissions = Counter(
             "sigward_admissions", "Admission requests answered, by path and verdict.", ("path", "verdict"), registry=registry
         )
@@ -55,6 +60,8 @@ class Telemetry:
         )
         self.in_flight = Gauge("sigward_admissions_in_flight", "Admission requests being answered.", registry=registry)
         self.images = Counter("sigward_images", "Images judged, by verdict.", ("verdict",), registry=registry)
+
+    def _of_lookups(self, registry: CollectorRegistry) -> None:
         self.registry_requests = Counter(
             "sigward_registry_requests",
             "Requests to registries, by what was asked and how it ended.",
@@ -67,6 +74,8 @@ class Telemetry:
             ("cache", "result"),
             registry=registry,
         )
+
+    def _of_what_is_in_force(self, registry: CollectorRegistry) -> None:
         self.policies = Gauge("sigward_policies", "Policies of the current snapshot.", ("state",), registry=registry)
         self.snapshot_number = Gauge("sigward_policy_snapshot_number", "Number of the current snapshot.", registry=registry)
         self.snapshot_hash = Gauge(
