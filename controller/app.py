@@ -76,6 +76,7 @@ class App:
     ) -> None:
         self._settings = settings
         self._options = options
+        self._clock = clock
         self._audit = AuditLog(audit if audit is not None else sys.stdout)
         self._numbers = itertools.count(1)
         self._named_registries: frozenset[str] = frozenset()
@@ -127,6 +128,7 @@ class App:
             answer=refusal.answer,
             limits=limits,
             pins=self._settings.mutate,
+            clock=self._clock,
         )
         self._admission = AdmissionServer(AdmissionDoor(judging, self.telemetry, self._audit), self._context, limits)
         self._health = HealthServer(self.not_ready, self.telemetry)
@@ -222,6 +224,8 @@ class App:
         broken = [policy for policy in snapshot.policies if policy.broken]
         for policy in broken:
             _LOG.error("policy %s does not compile and refuses what it matches: %s", policy.id, policy.broken)
+        for name, reason in snapshot.void_exceptions:
+            _LOG.error("exception %s is void and lets nothing through: %s", name, reason)
         for name, root in snapshot.built_in_roots.items():
             if isinstance(root, Reason):
                 _LOG.error("who names trusted root %s is undecided: %s", name, root)

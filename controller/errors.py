@@ -78,6 +78,7 @@ class Code(StrEnum):
     CONTENT_CONTRADICTS = "ContentContradicts"
     DIGEST_NOT_LISTED = "DigestNotListed"
     UNSIGNED_ALLOWED = "UnsignedAllowed"
+    EXCEPTED = "Excepted"
     ANY_SUBJECT = "AnySubjectAllowed"
     UNMATCHED = "Unmatched"
     # Not answered

@@ -150,6 +150,10 @@ class Limits(_Part):
     trust_policies: int = Field(default=10_000, description="TrustPolicies of all namespaces together.")
     policies_per_namespace: int = Field(default=50, description="TrustPolicies of one namespace.")
     trust_roots: int = Field(default=100, description="TrustRoots of the cluster.")
+    exceptions: int = Field(default=256, description="TrustExceptions of the cluster.")
+    exception_lifetime: Seconds = Field(
+        default=168 * 3600.0, description="Longest time from the making of a TrustException to its expiresAt."
+    )
     connection_age: Seconds = Field(default=120.0, description="A keep-alive connection is closed after it, with jitter.")
     lame_duck: Seconds = Field(
         default=5.0, description="How long a stopping replica that is no longer ready goes on accepting connections."

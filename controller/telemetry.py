@@ -60,6 +60,12 @@ class Telemetry:
         )
         self.in_flight = Gauge("sigward_admissions_in_flight", "Admission requests being answered.", registry=registry)
         self.images = Counter("sigward_images", "Images judged, by verdict.", ("verdict",), registry=registry)
+        self.excepted = Counter(
+            "sigward_exceptions_used",
+            "Denials that a TrustException made a warning, by exception and policy.",
+            ("exception", "policy"),
+            registry=registry,
+        )
 
     def _of_lookups(self, registry: CollectorRegistry) -> None:
         self.registry_requests = Counter(

@@ -1,7 +1,7 @@
 """What a policy becomes once everything in it has been parsed."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
@@ -181,11 +181,42 @@ class CompiledPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustException:
+    """A break-glass: from `since` until `until` (POSIX seconds) the policies it names only warn about the images it names.
+
+    None stands for every one, which was written out as `*`.
+    """
+
+    name: str
+    images: tuple[ImagePattern, ...]
+    namespaces: frozenset[str] | None
+    policies: frozenset[str] | None
+    requirements: frozenset[str] | None
+    since: float
+    until: float
+    reason: str
+    owner: str = ""
+    ticket: str = ""
+
+    def about(self, repository: Repository, namespace: str) -> bool:
+        """Whether an image of this repository, in this namespace, is among those it names."""
+        here = self.namespaces is None or namespace in self.namespaces
+        return here and any(pattern.matches(repository) for pattern in self.images)
+
+    def lifts(self, policy: PolicyId, requirements: Iterable[str] | None) -> bool:
+        """Whether it names the policy and each of these requirements; None is the policy as a whole, whatever it says."""
+        if self.policies is not None and str(policy) not in self.policies:
+            return False
+        return self.requirements is None or (requirements is not None and self.requirements.issuperset(requirements))
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything a request judges by, immutable. `number` grows with each; `fingerprint` is equal on equal replicas.
 
     `namespaces` holds the labels of namespaces known without asking anybody, `built_in_roots` the built-in roots that its
-    policies name, or why one cannot be used.
+    policies name, or why one cannot be used, `exceptions` every TrustException that can be used, expired or not, and
+    `void_exceptions` the others, by name, with what is wrong with them.
     """
 
     number: int
@@ -193,6 +224,8 @@ class Snapshot:
     fingerprint: str
     namespaces: Mapping[str, Mapping[str, str]]
     built_in_roots: Mapping[str, TrustedRoot | Reason] = field(default_factory=dict)
+    exceptions: tuple[TrustException, ...] = ()
+    void_exceptions: tuple[tuple[str, Reason], ...] = ()
 
     @staticmethod
     def fingerprint_of(parts: tuple[str, ...]) -> str:

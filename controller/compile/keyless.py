@@ -12,7 +12,7 @@ from controller.policy.words import TransparencyLog
 from controller.problems import Problem, Problems
 from controller.roots import TrustedRoot
 from controller.settings import Limits
-from controller.verify.identity import Identity, Pattern
+from controller.verify.identity import Identity, Kind, Pattern
 from controller.verify.keyless import KeylessAuthority
 from controller.verify.unavailable import UnavailableAuthority
 
@@ -97,15 +97,12 @@ def _identities(written: Sequence[WrittenIdentity], field: str, found: Problems)
     for index, one in enumerate(written):
         if not all(_is_one(part) for part in (one.issuer, one.subject)):
             continue  # said already
-        with found.at(f"{field}[{index}]"):
-            read.append(
-                Identity(
-                    _pattern(one.issuer),
-                    _pattern(one.subject),
-                    dict(one.claims),
-                    insecure_any_subject=one.insecure_any_subject,
-                )
-            )
+        where = f"{field}[{index}]"
+        issuer = _pattern(one.issuer, f"{where}.issuer", found)
+        subject = _pattern(one.subject, f"{where}.subject", found)
+        if issuer and subject:
+            with found.at(where):
+                read.append(Identity(issuer, subject, dict(one.claims), insecure_any_subject=one.insecure_any_subject))
     return tuple(read)
 
 
@@ -113,9 +110,10 @@ def _is_one(written: Issuer) -> bool:
     return [written.exact, written.glob, written.regex].count(None) == 2  # noqa: PLR2004 - of three ways one
 
 
-def _pattern(written: Issuer) -> Pattern:
-    if written.exact is not None:
-        return Pattern("exact", written.exact)
-    if written.glob is not None:
-        return Pattern("glob", written.glob)
-    return Pattern("regex", written.regex or "")
+def _pattern(written: Issuer, field: str, found: Problems) -> Pattern | None:
+    ways: tuple[tuple[Kind, str | None], ...] = (("exact", written.exact), ("glob", written.glob), ("regex", written.regex))
+    for kind, text in ways:
+        if text is not None:
+            with found.at(f"{field}.{kind}"):
+                return Pattern(kind, text)
+    return None

@@ -45,6 +45,18 @@ def compile_one(document: Document, limits: Limits, roots: Roots | None = None) 
     return policy
 
 
+def compile_written(document: Document, limits: Limits, roots: Roots) -> CompiledPolicy:
+    """The same for a policy that is being written: its trust roots may be written after it.
+
+    Raises:
+        Invalid: As `compile_one`, except about trust roots.
+    """
+    found, resource = _shape(document)
+    policy = _compile(resource, document, found, roots, limits)
+    found.check()
+    return policy
+
+
 def _shape(document: Document) -> tuple[Problems, TrustPolicyResource]:
     found = Problems()
     try:
@@ -63,15 +75,11 @@ def compile_or_break(document: Document, limits: Limits, roots: Roots) -> Compil
     Neither is one whose trust root is missing or cannot be read: only the authorities that need it are undecided then.
     """
     try:
-        found, resource = _shape(document)
-        policy = _compile(resource, document, found, roots, limits)
-        found.check()
+        return compile_written(document, limits, roots)
     except Invalid as error:
         reason = error.reason
     except Exception as error:  # noqa: BLE001 - a fault of ours must not drop a policy: it refuses like any broken one
         reason = Reason(Code.INTERNAL, "the policy could not be compiled", found=type(error).__name__)
-    else:
-        return policy
     return broken(identity(document), document.value, reason, document.origin)
 
 

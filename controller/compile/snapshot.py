@@ -8,10 +8,11 @@ from types import MappingProxyType
 from typing import Any
 
 from controller.compile.compiled import CompiledPolicy, PolicyId, Scope, Snapshot
+from controller.compile.exceptions import compile_exceptions
 from controller.compile.policy import compile_or_break, identity
 from controller.compile.roots import BuiltIn, Roots
 from controller.errors import Code, Reason
-from controller.policy.store import Document
+from controller.policy.store import TRUST_EXCEPTION, Document
 from controller.policy.words import Mode
 from controller.roots import TrustedRoot
 from controller.settings import Limits
@@ -48,7 +49,8 @@ def compile_policies(
     labels = {document.name: _labels(document) for document in ordered if document.kind == "Namespace"}
     believed = (_believed(name, root) for name, root in roots.named.items())
     fingerprint = Snapshot.fingerprint_of((*map(_content, ordered), *believed))
-    return Snapshot(number, tuple(policies), fingerprint, MappingProxyType(labels), roots.named)
+    exceptions = compile_exceptions(ordered, limits)
+    return Snapshot(number, tuple(policies), fingerprint, MappingProxyType(labels), roots.named, *exceptions)
 
 
 def _within(
@@ -82,6 +84,8 @@ def _believed(name: str, root: TrustedRoot | Reason) -> str:
 def _content(document: Document) -> str:
     """What of a document enters the fingerprint: not what the API server changes by itself (versions, managed fields)."""
     parts = [document.kind, document.namespace, document.name]
+    if document.kind == TRUST_EXCEPTION:  # made anew under the same name it has another age
+        parts.append(str(document.value["metadata"].get("creationTimestamp")))
     what = _labels(document) if document.kind == "Namespace" else document.value.get("spec")
     text = json.dumps([*parts, dict(what) if isinstance(what, Mapping) else what], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

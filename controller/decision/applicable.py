@@ -1,12 +1,12 @@
 """Which policies judge an image in its place."""
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 from controller.admission.subject import Workload
-from controller.compile.compiled import CompiledPolicy, Snapshot
+from controller.compile.compiled import CompiledPolicy, Snapshot, TrustException
 from controller.errors import Code, Reason
 from controller.policy.selectors import Selector
 from controller.reference import Repository
@@ -22,12 +22,14 @@ class Applicable:
     """The policies about one image: those to be judged, and those that fail without being judged, each with its reason.
 
     `covered` says whether any of them is a cluster policy that demands something; only those count as coverage (design,
-    section 3). One that only revokes must not open what `unmatchedImages` closes.
+    section 3). One that only revokes must not open what `unmatchedImages` closes. `exceptions` are the TrustExceptions that
+    name the image here and now.
     """
 
     judged: tuple[CompiledPolicy, ...] = ()
     failed: tuple[tuple[CompiledPolicy, Reason], ...] = ()
     covered: bool = False
+    exceptions: tuple[TrustException, ...] = ()
 
     @property
     def revokes_digests(self) -> bool:
@@ -38,14 +40,24 @@ class Applicable:
     def key(self) -> Hashable:
         """Which they are and why they fail, for memory; within one snapshot an ID names one policy.
 
-        A policy that fails is not the same as that policy judged: both readings stand apart here.
+        A policy that fails is not the same as that policy judged: both readings stand apart here. An exception that has
+        expired is no longer among the names, so what was remembered under it is not found again.
         """
-        return tuple(policy.id for policy in self.judged), tuple((policy.id, reason) for policy, reason in self.failed)
+        failed = tuple((policy.id, reason) for policy, reason in self.failed)
+        return tuple(policy.id for policy in self.judged), failed, tuple(each.name for each in self.exceptions)
 
 
 def about(snapshot: Snapshot, repository: Repository) -> tuple[CompiledPolicy, ...]:
     """The policies whose image patterns match, wherever the image is to run."""
     return tuple(policy for policy in snapshot.policies if policy.scope.about(repository))
+
+
+def excepted(policies: Applicable, snapshot: Snapshot, workload: Workload, repository: Repository, now: float) -> Applicable:
+    """The same with the TrustExceptions that name the image here and now (POSIX seconds): they expire at once."""
+    exceptions = tuple(
+        each for each in snapshot.exceptions if each.since <= now < each.until and each.about(repository, workload.namespace)
+    )
+    return replace(policies, exceptions=exceptions) if exceptions else policies
 
 
 def applicable(snapshot: Snapshot, workload: Workload, repository: Repository) -> Applicable:

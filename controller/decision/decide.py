@@ -7,6 +7,7 @@ from typing import Final
 
 from controller.compile.compiled import CEILING, AllowUnsigned, CompiledPolicy, Effect
 from controller.decision.applicable import Applicable
+from controller.decision.exceptions import lift
 from controller.decision.findings import Findings, Platform
 from controller.decision.report import Named, Outcome, PolicyResult, Report, RequirementResult, Verdict
 from controller.decision.requirements import allowed, judge_requirement, unavailable
@@ -155,6 +156,15 @@ def _failed(policies: Applicable, digests: Sequence[Digest], children: Sequence[
         yield _revoked_digest(policy, digests, children) or plain
 
 
+def _lifted(results: Iterable[PolicyResult], policies: Applicable, *, digest_known: bool) -> Iterable[PolicyResult]:
+    """The results after the TrustExceptions that are about this image."""
+    if not policies.exceptions:
+        return results
+    known = {policy.id: policy for policy in (*policies.judged, *(policy for policy, _ in policies.failed))}
+    exceptions = policies.exceptions
+    return [lift(result, known[result.policy], exceptions, digest_known=digest_known) for result in results]
+
+
 def _combine(
     named: Named,
     reference: Reference,
@@ -166,7 +176,12 @@ def _combine(
     digest = findings.digest if findings else reference.digest
     digests = [digest] if digest else []
     failed = _failed(policies, [*digests, *(findings.aliases if findings else ())], findings.within if findings else ())
-    results = tuple(sorted((*judged, *failed), key=lambda result: (result.policy.kind, str(result.policy))))
+    results = tuple(
+        sorted(
+            _lifted((*judged, *failed), policies, digest_known=digest is not None),
+            key=lambda result: (result.policy.kind, str(result.policy)),
+        )
+    )
     effect = max((result.effect for result in results), default=Effect.IGNORE)
     reason = None
     if not policies.covered:

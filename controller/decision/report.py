@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from controller.compile.compiled import Effect, PolicyId
+from controller.compile.compiled import Effect, PolicyId, TrustException
 from controller.errors import Reason
 from controller.policy.words import Mode
 from controller.reference import Digest, Reference
@@ -47,7 +47,8 @@ class RequirementResult:
     """One requirement: what was expected, what was found, and each check behind it.
 
     `effect` is IGNORE on Pass, except for `unsafeAllowUnsigned`, which passes and warns with its reason. Where the policy
-    judges each platform of an index there is one result for each, which `platform` names.
+    judges each platform of an index there is one result for each, which `platform` names. `exception` is what made a
+    denial a warning.
     """
 
     name: str
@@ -58,11 +59,15 @@ class RequirementResult:
     checks: tuple[Check, ...] = ()
     note: str = ""
     platform: str = ""
+    exception: TrustException | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyResult:
-    """One policy's judgement. `reason` is set where the policy as a whole failed (broken, revoked digest, no digest)."""
+    """One policy's judgement. `reason` is set where the policy as a whole failed (broken, revoked digest, no digest).
+
+    `exception` is what made that failure a warning.
+    """
 
     policy: PolicyId
     mode: Mode
@@ -70,6 +75,13 @@ class PolicyResult:
     outcome: Outcome
     requirements: tuple[RequirementResult, ...] = ()
     reason: Reason | None = None
+    exception: TrustException | None = None
+
+    @property
+    def exceptions(self) -> tuple[TrustException, ...]:
+        """Every exception that let something of this policy through, each once."""
+        used = (self.exception, *(requirement.exception for requirement in self.requirements))
+        return tuple(dict.fromkeys(each for each in used if each))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from controller.admission.subject import Subject
 from controller.cache import Entry
 from controller.compile.compiled import CompiledPolicy, Snapshot
 from controller.decision import decide as decision
-from controller.decision.applicable import Applicable, about, placed
+from controller.decision.applicable import Applicable, about, excepted, placed
 from controller.decision.findings import Findings, Piece, Platform
 from controller.decision.report import Named, Report
 from controller.errors import Code, Invalid, Refused, Undecided
@@ -156,6 +156,8 @@ class Gate:
         except Invalid as error:
             return decision.invalid(named, error.reason)
         policies = placed(candidates, snapshot, subject.workload)
+        if snapshot.exceptions:
+            policies = excepted(policies, snapshot, subject.workload, reference.repository, self._clock())
         if not policies.judged and not policies.revokes_digests:
             return decision.without_evidence(named, reference, policies, self._settings.unmatched_images)
         memo = (subject.image, source.scope, snapshot.number, snapshot.fingerprint, policies.key)

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from controller.policy.exception import TrustExceptionSpec
 from controller.policy.model import Spec
 from controller.policy.part import Later
 from controller.policy.trustroot import TrustRootSpec
@@ -58,7 +59,11 @@ def tables() -> str:
     first = _table(("field", "holds", "default", "meaning"), judged)
     second = _table(("field", "meaning"), later)
     third = _table(("field", "meaning"), [(f"`{row.path}`", _of_root(row)) for row in rows(TrustRootSpec)])
-    return f"{_HEADING}\n\n{first}\n## Fields that are not supported yet\n\n{second}\n## Fields of a TrustRoot\n\n{third}"
+    fourth = _table(("field", "meaning"), [(f"`{row.path}`", row.meaning) for row in rows(TrustExceptionSpec)])
+    return (
+        f"{_HEADING}\n\n{first}\n## Fields that are not supported yet\n\n{second}\n## Fields of a TrustRoot\n\n{third}"
+        f"\n## Fields of a TrustException\n\n{fourth}"
+    )
 
 
 def _of_root(row: Row) -> str:

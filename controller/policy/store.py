@@ -17,8 +17,8 @@ from controller.settings import Limits
 
 POLICY_KINDS: Final = ("ClusterTrustPolicy", "TrustPolicy")
 TRUST_ROOT: Final = "TrustRoot"
-_OWN_KINDS: Final = (*POLICY_KINDS, TRUST_ROOT)
-_LATER_KINDS: Final = frozenset({"TrustException"})
+TRUST_EXCEPTION: Final = "TrustException"
+_OWN_KINDS: Final = (*POLICY_KINDS, TRUST_ROOT, TRUST_EXCEPTION)
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 _ATTEMPTS: Final = 3
 _LISTS: Final[Mapping[str, str]] = {
@@ -32,7 +32,8 @@ _LISTS: Final[Mapping[str, str]] = {
 class Document:
     """One object as written: JSON values, and where it stands (`policies/corp.yaml:12`; empty for an object of the cluster).
 
-    Its kind is ClusterTrustPolicy, TrustPolicy, TrustRoot or Namespace, and it has a name; nothing else of it was checked.
+    Its kind is ClusterTrustPolicy, TrustPolicy, TrustRoot, TrustException or Namespace, and it has a name; nothing else was
+    checked.
     """
 
     value: Mapping[str, Any]
@@ -204,8 +205,6 @@ def _accept(value: Mapping[str, Any], origin: str) -> Iterator[Document]:
     document = Document(value, origin)
     api, kind = value.get("apiVersion"), value.get("kind")
     group, _, version = str(api).rpartition("/")
-    if group == GROUP and kind in _LATER_KINDS:
-        raise Invalid(Code.NOT_SUPPORTED_YET, f"{origin}: kind {kind} is not supported yet")
     if group == GROUP and kind in _OWN_KINDS and api != API_VERSION:
         raise Invalid(Code.INVALID_POLICY, f"{origin}: unknown version", expected=API_VERSION, found=version[:60])
     if not (api == API_VERSION and kind in _OWN_KINDS) and not (api == "v1" and kind == "Namespace"):

@@ -107,6 +107,7 @@ _STEPS: Final[Mapping[Code, Step]] = {
     Code.CONTENT_CONTRADICTS: Step("make the document from this very image and attest it again", _ATTEST),
     Code.DIGEST_NOT_LISTED: Step("deploy a digest that the policy lists, or have the platform team list this one"),
     Code.UNSIGNED_ALLOWED: Step("have the image signed, then remove unsafeAllowUnsigned from the policy"),
+    Code.EXCEPTED: Step("have the cause mended before the exception expires"),
     Code.ANY_SUBJECT: Step("name the subjects that are meant, then remove insecureAnySubject from the policy"),
     Code.UNMATCHED: Step(f"{_PLATFORM} for a ClusterTrustPolicy that matches this image"),
     Code.UNREACHABLE: Step(f"check the registry's name; {_AGAIN} the registry"),

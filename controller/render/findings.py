@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
-from controller.compile.compiled import Effect
+from controller.compile.compiled import Effect, TrustException
 from controller.decision.report import Outcome, PolicyResult, Report, RequirementResult
 from controller.errors import Code, Reason
 
@@ -95,7 +96,8 @@ def _all(report: Report, effect: Effect) -> Iterator[Finding]:
     for policy in report.policies:
         name = (str(policy.policy),)
         if policy.reason and policy.effect is effect:
-            yield Finding(policy.reason, name, settled=policy.outcome is not Outcome.UNDECIDED)
+            why = excepted(policy.exception, policy.reason) if policy.exception else policy.reason
+            yield Finding(why, name, settled=policy.outcome is not Outcome.UNDECIDED)
         for requirement in policy.requirements:
             if requirement.effect is effect:
                 yield _finding(policy, requirement)
@@ -103,6 +105,21 @@ def _all(report: Report, effect: Effect) -> Iterator[Finding]:
 
 def _finding(policy: PolicyResult, requirement: RequirementResult) -> Finding:
     reason = requirement.reason or Reason(_NO_REASON.code, requirement.note or _NO_REASON.message)
+    if requirement.exception:
+        reason = excepted(requirement.exception, reason)
     settled = requirement.outcome is not Outcome.UNDECIDED
     name = f"{requirement.name} on {requirement.platform}" if requirement.platform else requirement.name
     return Finding(reason, (str(policy.policy),), name, requirement.kind, settled)
+
+
+def excepted(exception: TrustException, instead: Reason) -> Reason:
+    """Why a denial became a warning: who says so, why and until when; `found` is what would have been refused for."""
+    owner = f" of {exception.owner}" if exception.owner else ""
+    ticket = f" ({exception.ticket})" if exception.ticket else ""
+    message = f"let through by exception {exception.name}{owner}{ticket} until {ends(exception)}: {exception.reason}"
+    return Reason(Code.EXCEPTED, message, found=f"otherwise refused: {instead}")
+
+
+def ends(exception: TrustException) -> str:
+    """When it expires, to the second, in RFC 3339."""
+    return datetime.fromtimestamp(exception.until, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

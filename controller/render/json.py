@@ -6,11 +6,11 @@ from typing import Literal
 import msgspec
 
 from controller import errors
-from controller.compile.compiled import Effect
+from controller.compile.compiled import Effect, TrustException
 from controller.decision import report as decided
 from controller.render import output
 from controller.render.advice import next_step
-from controller.render.findings import refusals, settled
+from controller.render.findings import ends, refusals, settled
 
 _EFFECTS: dict[Effect, output.Effect] = {
     Effect.IGNORE: "Ignore",
@@ -126,6 +126,7 @@ def _policy(found: decided.PolicyResult) -> output.Policy:
         outcome=_OUTCOMES[found.outcome],
         reason=reason(found.reason),
         requirements=[_requirement(requirement) for requirement in found.requirements],
+        exception=_exception(found.exception),
     )
 
 
@@ -139,7 +140,14 @@ def _requirement(found: decided.RequirementResult) -> output.Requirement:
         note=found.note,
         platform=found.platform,
         checks=[_check(check) for check in found.checks],
+        exception=_exception(found.exception),
     )
+
+
+def _exception(found: TrustException | None) -> output.Exempting | None:
+    if found is None:
+        return None
+    return output.Exempting(found.name, found.owner, found.ticket, found.reason, ends(found))
 
 
 def _check(found: decided.Check) -> output.Check:

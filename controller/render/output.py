@@ -50,6 +50,16 @@ class Check(_Shape, frozen=True):
     reason: Reason | None
 
 
+class Exempting(_Shape, frozen=True):
+    """The TrustException that made a denial a warning: who answers for it, why, and until when (RFC 3339)."""
+
+    name: str
+    owner: str
+    ticket: str
+    reason: str
+    until: str
+
+
 class Requirement(_Shape, frozen=True):
     """One requirement of a policy and the checks behind its outcome.
 
@@ -64,10 +74,14 @@ class Requirement(_Shape, frozen=True):
     note: str
     platform: str
     checks: list[Check]
+    exception: Exempting | None
 
 
 class Policy(_Shape, frozen=True):
-    """One policy's judgement. `namespace` is empty for a ClusterTrustPolicy; `reason` is set where it failed as a whole."""
+    """One policy's judgement. `namespace` is empty for a ClusterTrustPolicy; `reason` is set where it failed as a whole.
+
+    `exception` is the TrustException that made that failure a warning.
+    """
 
     kind: str
     namespace: str
@@ -77,6 +91,7 @@ class Policy(_Shape, frozen=True):
     outcome: Outcome
     reason: Reason | None
     requirements: list[Requirement]
+    exception: Exempting | None
 
 
 class Object(_Shape, frozen=True):

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from controller.compile.compiled import Effect
+from controller.compile.compiled import Effect, TrustException
 from controller.decision.report import Check, Outcome, PolicyResult, Report, RequirementResult, Verdict
 from controller.errors import Code, Reason
 from controller.render.advice import next_step
-from controller.render.findings import OBVIOUS, refusals, settled
+from controller.render.findings import OBVIOUS, ends, refusals, settled
 from controller.render.tree import Branch, Field, Mark, Style, draw
 
 _VERDICTS = {Verdict.ALLOW: Mark.GOOD, Verdict.AUDIT: Mark.GOOD, Verdict.WARN: Mark.WARN, Verdict.DENY: Mark.BAD}
@@ -96,11 +96,20 @@ def _reason(reason: Reason) -> Iterator[Field]:
         yield Field("found", reason.found)
 
 
+def _exception(exception: TrustException | None) -> Iterator[Field]:
+    """Who let it through, until when and why."""
+    if exception is None:
+        return
+    yield Field("exception", f"{exception.name} until {ends(exception)}: {exception.reason}")
+    if exception.owner or exception.ticket:
+        yield Field("of", " ".join(filter(None, (exception.owner, exception.ticket and f"({exception.ticket})"))))
+
+
 def _policy(result: PolicyResult, repository: str, *, brief: bool) -> Branch:
     title = f"policy {result.policy} ({result.policy.kind}, {result.mode.value})"
     undecided = result.outcome is Outcome.UNDECIDED
     title += f": {'undecided, ' if undecided else ''}{_EFFECTS[result.effect]}" if result.effect is not Effect.IGNORE else ""
-    fields = tuple(_reason(result.reason)) if result.reason else ()
+    fields = (*_exception(result.exception), *(_reason(result.reason) if result.reason else ()))
     mark = _mark_of(result.effect, undecided=undecided)
     return Branch(title, mark, fields, tuple(_requirement(r, repository, brief=brief) for r in result.requirements))
 
@@ -121,6 +130,7 @@ def _requirement(result: RequirementResult, repository: str, *, brief: bool) -> 
         title, reason = f"{title} ({reason.code})", replace(reason, message="")
     fields = tuple(_reason(reason)) if reason else ()
     fields += (Field("note", result.note),) if result.note else ()
+    fields = (*_exception(result.exception), *fields)
     mark = _mark_of(result.effect, undecided=result.outcome is Outcome.UNDECIDED)
     if result.outcome is not Outcome.PASS and result.effect is Effect.IGNORE:
         mark = Mark.NOTE

@@ -66,6 +66,11 @@ def _policy(result: PolicyResult) -> dict[str, Any]:
         reasons.append(_reason(result.reason))
     if reasons:
         policy["reasons"] = reasons
+    if result.exceptions:
+        policy["exceptions"] = [
+            {"name": each.name, "owner": each.owner, "ticket": each.ticket, "reason": each.reason}
+            for each in result.exceptions
+        ]
     return policy
 
 

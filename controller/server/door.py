@@ -8,6 +8,7 @@ import asyncio
 import functools
 import logging
 import math
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from controller.errors import Code, Invalid, SigwardError, Undecided
 from controller.reference import Digest
 from controller.registry.source import Source
 from controller.server.audit import record
+from controller.server.resources import Resources
 from controller.settings import Limits, duration
 from controller.telemetry import REQUEST_UID, AuditLog, Telemetry
 
@@ -53,7 +55,10 @@ class Gate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """Everything a verdict needs. `snapshot` returns the one in force, None before the first was loaded."""
+    """Everything a verdict needs. `snapshot` returns the one in force, None before the first was loaded.
+
+    `clock` gives POSIX seconds.
+    """
 
     gate: Gate
     source: Source
@@ -62,6 +67,7 @@ class Judging:
     answer: Callable[[Sequence[Report]], Answer]
     limits: Limits
     pins: bool
+    clock: Callable[[], float] = time.time
 
 
 @dataclass(slots=True)
@@ -81,7 +87,7 @@ class _Exchange:
 
 
 class AdmissionDoor:
-    """Answers `/validate` and `/mutate`.
+    """Answers `/validate`, `/mutate` and `/policies`.
 
     Args:
         judging: Makes verdicts.
@@ -97,7 +103,9 @@ class AdmissionDoor:
         self._doors: dict[str, Callable[[_Exchange, Review], Awaitable[Answer]]] = {
             "/validate": self._validate,
             "/mutate": self._mutate,
+            "/policies": self._policies,
         }
+        self._resources = Resources(judging.limits, judging.snapshot, judging.clock)
         self._bytes = ByteBudget(judging.limits.review_bytes_in_flight)
         self.in_flight = 0
         telemetry.in_flight.set_function(lambda: self.in_flight)
@@ -177,6 +185,10 @@ class AdmissionDoor:
         digests = await judging.gate.pin(subjects, judging.source, exchange.deadline)
         return Answer(allowed=True, patch=pin(zip(subjects, digests, strict=True)))
 
+    async def _policies(self, _: _Exchange, review: Review) -> Answer:
+        """Our own resources, in a thread: parsing a long one must not keep admission waiting."""
+        return await asyncio.to_thread(self._resources.judge, review)
+
     def _failed(self, error: Exception, exchange: _Exchange) -> Answer:
         """What a failure answers: a denial at `/validate`, no patch at `/mutate`.
 
@@ -214,7 +226,11 @@ class AdmissionDoor:
         seconds = asyncio.get_running_loop().time() - exchange.started
         verdict = _verdict(answer, exchange.reports)
         self._telemetry.admitted(exchange.path[1:], verdict, seconds, (report.verdict for report in exchange.reports))
-        if exchange.path == "/validate":
+        for report in exchange.reports if verdict == Verdict.WARN else ():
+            for policy in report.policies:
+                for exception in policy.exceptions:
+                    self._telemetry.excepted.labels(exception.name, str(policy.policy)).inc()
+        if exchange.path != "/mutate":
             self._audit.write(record(envelope, exchange.review, verdict, answer, exchange.reports, seconds))
 
 

@@ -200,7 +200,9 @@ def _compile(kind: Kind, text: str) -> "re2._Regexp":
     try:
         return re2.compile(text, options)
     except re2.error as error:
-        raise _invalid(kind, text, f"cannot be compiled: {error}"[:160]) from None
+        said = error.args[0] if error.args else ""  # the library gives bytes
+        why = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        raise _invalid(kind, text, f"cannot be compiled: {why}"[:160]) from None
 
 
 def _invalid(kind: Kind, text: str, why: str) -> Invalid:

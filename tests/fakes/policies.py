@@ -3,12 +3,13 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from controller.admission.subject import Workload
 from controller.compile import compile_policies
 from controller.compile.compiled import CompiledPolicy, Snapshot
-from controller.decision.applicable import Applicable, applicable
+from controller.decision.applicable import Applicable, applicable, excepted
 from controller.decision.decide import decide
 from controller.decision.findings import Answer, Findings, Piece, Platform
 from controller.decision.report import Named, Report
@@ -62,6 +63,20 @@ def trust_root(name: str, document: Mapping[str, Any]) -> Document:
     return Document({"apiVersion": "sigward.dev/v1alpha1", "kind": "TrustRoot", "metadata": metadata, "spec": spec})
 
 
+def exception(name: str = "outage", *, made: float = -60.0, ends: float = 3600.0, **fields: Any) -> Document:
+    """A TrustException for all policies about the shop's images; `made` and `ends` are seconds from now."""
+    match = {"images": ["registry.example.com/shop/**"], "namespaces": ["shop"]}
+    spec = {"match": match, "policies": ["*"], "requirements": ["*"], "expiresAt": at(ends), "reason": "registry is down"}
+    metadata = {"name": name, "creationTimestamp": at(made)}
+    value = {"apiVersion": "sigward.dev/v1alpha1", "kind": "TrustException", "metadata": metadata, "spec": spec | fields}
+    return Document(value)
+
+
+def at(seconds: float) -> str:
+    """That many seconds from now, in RFC 3339."""
+    return datetime.fromtimestamp(time.time() + seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def namespace(name: str = "shop", **labels: str) -> Document:
     return Document({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
 
@@ -91,7 +106,8 @@ def _answer(judge: Judge, evidence: Evidence, digest: Digest) -> Answer:
 
 
 def applied(current: Snapshot, image: str = IMAGE_NAME, workload: Workload = POD) -> Applicable:
-    return applicable(current, workload, Reference.parse(image).repository)
+    repository = Reference.parse(image).repository
+    return excepted(applicable(current, workload, repository), current, workload, repository, time.time())
 
 
 def verdict(

@@ -119,6 +119,10 @@ class Webhook:
         """Ask for the digest patch."""
         return await self.post("/mutate", review, **query)
 
+    async def apply(self, review: Any, **query: str) -> Response:
+        """Ask whether one of our own resources may be written."""
+        return await self.post("/policies", review, **query)
+
     async def post(self, path: str, review: Any, **query: str) -> Response:
         """Send an AdmissionReview to `path`, by default with the API server's own timeout of ten seconds."""
         raw = review if isinstance(review, bytes) else body(review)

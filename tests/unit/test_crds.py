@@ -74,12 +74,14 @@ def test_the_names_are_those_people_type() -> None:
         "clustertrustpolicies.sigward.dev",
         "trustpolicies.sigward.dev",
         "trustroots.sigward.dev",
+        "trustexceptions.sigward.dev",
     ]
     specs = [definition.document()["spec"] for definition in DEFINITIONS]
     assert [(spec["scope"], spec["names"]["shortNames"]) for spec in specs] == [
         ("Cluster", ["ctp"]),
         ("Namespaced", ["tp"]),
         ("Cluster", ["tr"]),
+        ("Cluster", ["tx"]),
     ]
     assert all(spec["names"]["categories"] == ["sigward"] for spec in specs)
     assert all("conversion" not in spec for spec in specs)
@@ -263,6 +265,7 @@ def test_what_the_command_writes_passes_its_own_check(tmp_path: Path, capsys: py
     assert main(["crds", "--write", str(folder)]) == 0
     assert sorted(path.name for path in folder.iterdir()) == [
         "clustertrustpolicies.yaml",
+        "trustexceptions.yaml",
         "trustpolicies.yaml",
         "trustroots.yaml",
     ]

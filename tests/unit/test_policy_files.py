@@ -158,7 +158,7 @@ FOREIGN = [
     ("apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n", Code.INVALID_FILE, "corp.yaml:1: this kind does not belong"),
     ("kind: ClusterTrustPolicy\nmetadata: {name: x}\n", Code.INVALID_FILE, "corp.yaml:1: this kind does not belong"),
     (written(kind="TrustPolicies"), Code.INVALID_FILE, "found sigward.dev/v1alpha1 TrustPolicies"),
-    (written(kind="TrustException"), Code.NOT_SUPPORTED_YET, "corp.yaml:1: kind TrustException is not supported yet"),
+    (written(kind="TrustException").replace("v1alpha1", "v1"), Code.INVALID_POLICY, "corp.yaml:1: unknown version"),
     (written(kind="TrustRoot").replace("v1alpha1", "v1"), Code.INVALID_POLICY, "corp.yaml:1: unknown version"),
     (
         written().replace("v1alpha1", "v1"),

@@ -9,9 +9,10 @@ from pydantic import BaseModel
 
 from controller.policy.crds.structural import structural
 from controller.policy.crds.unions import Rule
+from controller.policy.exception import TrustExceptionSpec
 from controller.policy.model import Spec
 from controller.policy.status import READY, PolicyStatus, Status
-from controller.policy.store import TRUST_ROOT
+from controller.policy.store import TRUST_EXCEPTION, TRUST_ROOT
 from controller.policy.trustroot import TrustRootSpec
 from controller.policy.words import GROUP, VERSION
 from controller.roots import BUILT_IN
@@ -29,6 +30,8 @@ _READY: Final = (
     "Whether it is in force as written.",
 )
 _FAILING: Final = ("Failing", "integer", ".status.images.failing", "Running images that would not be admitted today.")
+_EXPIRES: Final = ("Expires", "string", ".spec.expiresAt", "From then on it is void.")
+_OWNER: Final = ("Owner", "string", ".spec.owner", "Who answers for it.")
 _AGE: Final = ("Age", "date", ".metadata.creationTimestamp", "Time since it was made.")
 _WIDTH: Final = 120
 
@@ -140,6 +143,16 @@ DEFINITIONS: Final = (
         status=Status,
         columns=(_READY, _AGE),
         rules=(Rule(f"!(self.metadata.name in {list(BUILT_IN)})", "is the name of a built-in trust root"),),
+    ),
+    Definition(
+        TRUST_EXCEPTION,
+        "trustexceptions",
+        "tx",
+        cluster=True,
+        meaning="Break-glass: the policies it names only warn about the images it names, until it expires.",
+        spec=TrustExceptionSpec,
+        status=Status,
+        columns=(_EXPIRES, _OWNER, _READY, _AGE),
     ),
 )
 """Every resource of this version, in the order they are written."""

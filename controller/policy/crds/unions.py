@@ -12,6 +12,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from controller.policy.authorities import Authority, DataRef, Issuer, Key, Keyring, PemSource, Stores
+from controller.policy.exception import ExceptionMatch, TrustExceptionSpec
 from controller.policy.model import LabelExpression, Match, Spec
 from controller.policy.requirements import Requirement, Signature
 from controller.policy.rules import ABOUT_STATEMENTS, AUTHORITY_KINDS, REQUIREMENT_KINDS
@@ -46,6 +47,12 @@ def rules(model: str, *, cluster: bool) -> Sequence[Rule]:
 def _one_of(*names: str) -> Rule:
     present = ", ".join(f"has(self.{name})" for name in names)
     return Rule(f"[{present}].exists_one(given, given)", f"exactly one of {', '.join(names)}")
+
+
+def _alone(name: str) -> Rule:
+    """`*` says every one: nothing stands beside it."""
+    expression = f"!('*' in self.{name}) || size(self.{name}) == 1"
+    return Rule(expression, "`*` says every one; nothing may stand beside it", f".{name}")
 
 
 def _filled(*path: str) -> str:
@@ -188,6 +195,8 @@ _OWN: Final[Mapping[type[BaseModel], Sequence[Rule]]] = {
             ".perRole",
         ),
     ),
+    ExceptionMatch: (_alone("namespaces"),),
+    TrustExceptionSpec: (_alone("policies"), _alone("requirements")),
     LabelExpression: (
         Rule(
             "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
