@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,12 @@ def test_every_field_says_what_it_holds_and_means() -> None:
 
 def test_the_guides_example_is_a_policy() -> None:
     text = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    (parsed,) = read(block.encode(), "docs/policy.md", LIMITS)
+    first, second = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (parsed,) = read(first.encode(), "docs/policy.md", LIMITS)
     assert parsed.value["spec"]["match"] == {"images": ["registry.example.com/**"]}
+    (exception,) = read_text(second.encode(), "docs/policy.yaml", LIMITS)
+    just_before = datetime(2026, 11, 23, 18, tzinfo=UTC).timestamp()
+    assert compile_exception(exception, LIMITS, just_before).requirements == {"signed"}
 
 
 def test_the_readmes_policy_is_whole() -> None:
@@ -63,7 +67,10 @@ def test_each_example_compiles_and_is_explained(folder: Path) -> None:
     documents = read_directory(folder, LIMITS).documents
     assert documents
     for document in documents:
-        assert compile_one(document, LIMITS).broken is None
+        if document.kind == "TrustException":
+            assert compile_exception(document, LIMITS).owner
+        else:
+            assert compile_one(document, LIMITS).broken is None
     assert (folder / "README.md").read_text(encoding="utf-8").startswith("# ")
 
 
