@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from controller.compile import compile_one, compile_policies
+from controller.compile.exceptions import compile_exception
 from controller.decision.report import Verdict
 from controller.errors import Code
 from controller.policy import guide
