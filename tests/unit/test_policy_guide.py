@@ -53,7 +53,7 @@ def test_the_guides_example_is_a_policy() -> None:
     assert parsed.value["spec"]["match"] == {"images": ["registry.example.com/**"]}
     (exception,) = read_text(second.encode(), "docs/policy.yaml", LIMITS)
     just_before = datetime(2026, 11, 23, 18, tzinfo=UTC).timestamp()
-    assert compile_exception(exception, LIMITS, just_before).requirements == {"signed"}
+    assert compile_exception(exception, LIMITS, just_before).requirements == frozenset({"signed"})
 
 
 def test_the_readmes_policy_is_whole() -> None:
