@@ -22,7 +22,7 @@ from controller.admission.pods import ImageTable
 from controller.app import App, Options
 from controller.certificates import self_signed
 from controller.commands import exits, options, trust
-from controller.commands.saying import say, style
+from controller.commands.saying import note, say, style
 from controller.compile.compiled import Effect
 from controller.decision.report import Report, Verdict
 from controller.demo.scenarios import SCENARIOS, Scenario
@@ -100,11 +100,19 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         Invalid: No scenario has the words of `--only`.
     """
-    chosen = _chosen(arguments.only)
+    chosen = _able(_chosen(arguments.only))
     outcomes = asyncio.run(play(chosen, _REGISTRY_PORT))
     as_expected = all(outcome.as_expected for outcome in outcomes)
     say(_document(outcomes, as_expected=as_expected), _text(outcomes, style()), arguments)
     return exits.PASS if as_expected else exits.REFUSED
+
+
+def _able(chosen: Sequence[Scenario]) -> list[Scenario]:
+    """Those that can be played with what is installed; the others are named."""
+    for scenario in chosen:
+        if not scenario.needs():
+            note(f"left out, because the extra it needs is not installed: {scenario.name}")
+    return [scenario for scenario in chosen if scenario.needs()]
 
 
 def _chosen(only: Sequence[str]) -> list[Scenario]:

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 from controller.decision.report import Verdict
-from controller.demo import predicates
+from controller.demo import openpgp, predicates
+from controller.demo.notary import Notary
 from controller.demo.signer import Style
-from controller.demo.stage import OTHER_WORKFLOW, RELEASE_WORKFLOW, Document, Stage
+from controller.demo.stage import COMPANY, OTHER_WORKFLOW, RELEASE_WORKFLOW, Document, Stage
 from controller.errors import Code
+from controller.formats import notation
 
 CYCLONEDX: Final = "https://cyclonedx.org/bom"
 
@@ -18,7 +20,7 @@ CYCLONEDX: Final = "https://cyclonedx.org/bom"
 class Scenario:
     """One story. `arrange` makes it happen and returns the object that somebody then creates in the cluster.
 
-    `code` is the reason behind a verdict that is not Allow.
+    `code` is the reason behind a verdict that is not Allow. `needs` says whether what it needs is installed.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Scenario:
     arrange: Callable[[Stage], Document]
     verdict: Verdict
     code: Code | None = None
+    needs: Callable[[], bool] = lambda: True
 
     @property
     def expected(self) -> str:
@@ -101,6 +104,31 @@ def _hidden(stage: Stage) -> Document:
     stage.signer.sign(stage.image("shop/app:1.0"), stage.release)
     stage.image("shop/helper:1.0")
     return deployment(stage.name("shop/app:1.0"), init=stage.name("shop/helper:1.0"))
+
+
+def _notation(stage: Stage) -> Document:
+    stage.notary.sign(stage.signer, stage.image("tools/lint:1.0"))
+    stage.notary.sign(stage.signer, stage.image("tools/format:1.0"), notation.COSE)
+    return pod(stage.name("tools/lint:1.0"), stage.name("tools/format:1.0"))
+
+
+def _other_certificate(stage: Stage) -> Document:
+    Notary(f"{COMPANY}, CN=release").sign(stage.signer, stage.image("tools/lint:2.0"))
+    return pod(stage.name("tools/lint:2.0"))
+
+
+def _openpgp(stage: Stage) -> Document:
+    image = stage.image("vendor/agent:1.0")
+    if stage.vendor is not None:
+        stage.registry.add(image, stage.vendor.signature(image))
+    return pod(stage.name("vendor/agent:1.0"))
+
+
+def _renamed(stage: Stage) -> Document:
+    image = stage.image("vendor/agent:2.0")
+    if stage.vendor is not None:
+        stage.registry.add(image, stage.vendor.signature(image, stage.name("vendor/agent:1.0")))
+    return pod(stage.name("vendor/agent:2.0"))
 
 
 def _two_of_three(stage: Stage) -> Document:
@@ -207,6 +235,38 @@ SCENARIOS: Final = (
         _other_workflow,
         Verdict.DENY,
         Code.WRONG_SUBJECT,
+    ),
+    Scenario(
+        "signed with notation",
+        "The tools team signed with a certificate of the company's own authority: tools/lint as JWS, tools/format as COSE.",
+        "Notary Project signatures count as well: the policy holds the authority's root and the subject it trusts.",
+        _notation,
+        Verdict.ALLOW,
+    ),
+    Scenario(
+        "signed with notation, under another root",
+        "Somebody made an authority of the same name, and signed tools/lint:2.0 with a certificate of it.",
+        "Names are for people; what counts is the key at the end of the chain.",
+        _other_certificate,
+        Verdict.DENY,
+        Code.CERTIFICATE_UNTRUSTED,
+    ),
+    Scenario(
+        "signed with OpenPGP",
+        "A vendor signed vendor/agent:1.0 as podman does; the registry hands its signatures out through an extension.",
+        "A vendor's key ring in the policy is enough, and where the signatures are kept is looked up.",
+        _openpgp,
+        Verdict.ALLOW,
+        needs=openpgp.installed,
+    ),
+    Scenario(
+        "signed with OpenPGP, under another name",
+        "The vendor's signature on vendor/agent:2.0 says that the image is vendor/agent:1.0.",
+        "OpenPGP signs the name, too: a good image under a wrong name is refused.",
+        _renamed,
+        Verdict.DENY,
+        Code.WRONG_IDENTITY,
+        needs=openpgp.installed,
     ),
     Scenario(
         "two of three signers",

@@ -13,14 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from controller import der
 from controller.demo import payloads
 from controller.demo.images import Image
+from controller.demo.issuing import HOUR, Authority, Extension
 from controller.demo.mediatypes import COSIGN_SIGNATURE, SIMPLE_SIGNING
 from controller.demo.signer import Signer
 from controller.demo.signingkeys import SigningKey
@@ -28,7 +27,6 @@ from controller.demo.signingkeys import SigningKey
 _ISSUER: Final = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
 """The token's issuer, as Fulcio writes it (fulcio, docs/oid-info.md)."""
 _NAME: Final = "https://rekor.example.com"
-_HOUR: Final = timedelta(hours=1)
 _SHORT: Final = timedelta(minutes=10)
 """How long a certificate for one signature is valid."""
 
@@ -48,21 +46,17 @@ class Sigstore:
         """Certify and log at the time of `clock`."""
         self._clock = clock
         self._log = SigningKey.generate()
-        self._authority = SigningKey.generate()
-        own = self._named(_name("demo authority"), self._authority, clock() - _HOUR, clock() + 24 * _HOUR)
-        own = own.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        own = own.add_extension(_usage(certificates=True), critical=True)
-        self._certificate = self._issue(own)
+        self._authority = Authority.create("CN=demo authority", clock())
 
     def trusted_root(self) -> dict[str, Any]:
         """Whom to trust, as `trusted_root.json` says it (sigstore_trustroot.proto)."""
-        window = {"start": (self._clock() - _HOUR).strftime("%Y-%m-%dT%H:%M:%SZ")}
+        window = {"start": (self._clock() - HOUR).strftime("%Y-%m-%dT%H:%M:%SZ")}
         key = {
             "rawBytes": _base64(self._log.public_der),
             "keyDetails": "PKIX_ECDSA_P256_SHA_256",
             "validFor": window,
         }
-        chain = {"certificates": [{"rawBytes": _base64(self._certificate.public_bytes(Encoding.DER))}]}
+        chain = {"certificates": [{"rawBytes": _base64(self._authority.certificate.public_bytes(Encoding.DER))}]}
         return {
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
             "tlogs": [
@@ -80,7 +74,7 @@ class Sigstore:
         annotations = {
             COSIGN_SIGNATURE: _base64(signature),
             "dev.sigstore.cosign/certificate": certificate.decode(),
-            "dev.sigstore.cosign/chain": self._certificate.public_bytes(Encoding.PEM).decode(),
+            "dev.sigstore.cosign/chain": self._authority.certificate.public_bytes(Encoding.PEM).decode(),
             "dev.sigstore.cosign/bundle": self._entry(claim, signature, certificate),
         }
         signer.append(image, "sig", SIMPLE_SIGNING, claim, annotations)
@@ -111,46 +105,9 @@ class Sigstore:
         now = self._clock()
         alternative = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(identity.subject)])
         issuer = x509.UnrecognizedExtension(_ISSUER, der.encode(der.UTF8_STRING, identity.issuer.encode()))
-        builder = self._named(x509.Name([]), key, now - timedelta(seconds=1), now + _SHORT)
-        builder = builder.add_extension(_usage(certificates=False), critical=True)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
-        builder = builder.add_extension(alternative, critical=True)
-        return self._issue(builder.add_extension(issuer, critical=False))
-
-    def _named(self, subject: x509.Name, key: SigningKey, start: datetime, end: datetime) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(_name("demo authority"))
-            .public_key(key.private.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(start)
-            .not_valid_after(end)
-        )
-
-    def _issue(self, builder: x509.CertificateBuilder) -> x509.Certificate:
-        private = self._authority.private
-        if not isinstance(private, ec.EllipticCurvePrivateKey):
-            raise TypeError("the demo's authority signs with ECDSA")
-        return builder.sign(private, hashes.SHA256())
-
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def _usage(*, certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not certificates,
-        key_cert_sign=certificates,
-        crl_sign=certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
+        purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING])
+        extensions: list[Extension] = [(purpose, False), (alternative, True), (issuer, False)]
+        return self._authority.issue(x509.Name([]), key, now - timedelta(seconds=1), now + _SHORT, extensions)
 
 
 def _canonical(document: object) -> bytes:

@@ -5,9 +5,11 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from controller.demo.images import Image, ImageBuilder
+from controller.demo.notary import Notary
+from controller.demo.openpgp import ExtensionRegistry, Vendor, installed
 from controller.demo.registry import EmbeddedRegistry
 from controller.demo.signer import Signer
 from controller.demo.signingkeys import SigningKey
@@ -20,6 +22,8 @@ RELEASE_WORKFLOW: Final = Identity("https://github.com/acme/platform/.github/wor
 """Who signs for the platform."""
 OTHER_WORKFLOW: Final = Identity("https://github.com/acme/platform/.github/workflows/try.yml@refs/heads/experiment", _GITHUB)
 """Another workflow of the same repository."""
+COMPANY: Final = "C=DE, ST=Berlin, O=Acme"
+"""Whose certificates sign the tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +31,11 @@ class Stage:
     """The registry in use, the one that went away, and private keys by their owner.
 
     `release` signs for the shop, `alice`, `bob` and `carol` for payments, `scanner` attests SBOMs; `intern` is nobody.
-    `sigstore` is the company's own, with which workflows sign for the platform without any key.
+    `sigstore` is the company's own, with which workflows sign for the platform without any key; `notary` signs for its tools
+    with a certificate. `vendor` signs with OpenPGP, None where the extra is not installed.
     """
 
-    registry: EmbeddedRegistry
+    registry: ExtensionRegistry
     away: EmbeddedRegistry
     release: SigningKey
     intern: SigningKey
@@ -39,6 +44,8 @@ class Stage:
     carol: SigningKey
     scanner: SigningKey
     sigstore: Sigstore
+    notary: Notary
+    vendor: Vendor | None
 
     @property
     def images(self) -> ImageBuilder:
@@ -63,10 +70,12 @@ class Stage:
 @asynccontextmanager
 async def staged(port: int) -> AsyncIterator[Stage]:
     """Start the registry, at `port` if it is free (0: any); the other one was here a moment ago and is gone."""
-    registry = await _started(port)
-    away = await _started(port + 1 if port else 0)
+    registry = await _started(ExtensionRegistry, port)
+    away = await _started(EmbeddedRegistry, port + 1 if port else 0)
     release, intern, alice, bob, carol, scanner = (SigningKey.generate() for _ in range(6))
-    stage = Stage(registry, away, release, intern, alice, bob, carol, scanner, Sigstore())
+    people = (release, intern, alice, bob, carol, scanner)
+    vendor = Vendor("tools") if installed() else None
+    stage = Stage(registry, away, *people, Sigstore(), Notary(f"{COMPANY}, CN=release"), vendor)
     try:
         far = ImageBuilder(away).image("partner/api", "1.0")
         Signer(away).sign(far, stage.release)
@@ -76,13 +85,16 @@ async def staged(port: int) -> AsyncIterator[Stage]:
         await asyncio.gather(registry.stop(), away.stop())
 
 
-async def _started(port: int) -> EmbeddedRegistry:
+_Registry = TypeVar("_Registry", bound=EmbeddedRegistry)
+
+
+async def _started(kind: type[_Registry], port: int) -> _Registry:
     """A fixed port makes the output the same each time; where somebody has it already, any other will do."""
-    registry = EmbeddedRegistry(port=port)
+    registry = kind(port=port)
     try:
         await registry.start()
     except OSError:
-        registry = EmbeddedRegistry()
+        registry = kind()
         await registry.start()
     return registry
 
@@ -103,6 +115,8 @@ def policies(stage: Stage) -> dict[str, Document]:
         ),
         "platform": _policy("platform", [f"{host}/platform/**"], [_workflow(RELEASE_WORKFLOW)], None),
         "own-sigstore": _own_root(stage.sigstore),
+        "tools": _policy("tools", [f"{host}/tools/**"], [_certified(stage.notary)], None),
+        **({"vendor": _policy("vendor", [f"{host}/vendor/**"], [_openpgp(stage.vendor)], None)} if stage.vendor else {}),
     }
 
 
@@ -117,6 +131,15 @@ def _authority(name: str, key: SigningKey) -> Document:
 def _workflow(trusted: Identity) -> Document:
     identity = {"issuer": {"exact": trusted.issuer}, "subject": {"exact": trusted.subject}}
     return {"name": "workflow", "keyless": {"trustRoot": "own-sigstore", "identities": [identity]}}
+
+
+def _certified(notary: Notary) -> Document:
+    store = {"ca": {"pem": notary.root_pem}}
+    return {"name": "pki", "x509": {"stores": store, "identities": [f"{COMPANY}, CN=release"], "revocation": "Skip"}}
+
+
+def _openpgp(vendor: Vendor) -> Document:
+    return {"name": "vendor", "openpgp": {"keyring": {"armored": vendor.keyring}}}
 
 
 def _own_root(sigstore: Sigstore) -> Document:

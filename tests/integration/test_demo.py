@@ -23,6 +23,10 @@ EXPECTED: Mapping[str, str] = MappingProxyType(
         "hidden in an init container": "Deny NoEvidence",
         "keyless": "Allow",
         "keyless, another workflow's identity": "Deny WrongSubject",
+        "signed with notation": "Allow",
+        "signed with notation, under another root": "Deny CertificateUntrusted",
+        "signed with OpenPGP": "Allow",
+        "signed with OpenPGP, under another name": "Deny WrongIdentity",
         "two of three signers": "Allow",
         "one of three signers": "Deny ThresholdNotMet",
         "no SBOM": "Warn NoEvidence",
@@ -41,6 +45,8 @@ SAYS: Mapping[str, str] = MappingProxyType(
         "another image's signature": "found 1, the signature is about another image: sha256:",
         "hidden in an init container": "(container init, /spec/template/spec/initContainers/0/image)",
         "keyless, another workflow's identity": "policy platform, signed: expected a signature by workflow (",
+        "signed with notation, under another root": "expected a signature by pki (",
+        "signed with OpenPGP, under another name": "vendor/agent:1.0",
         "one of three signers": "expected signatures by 2 of alice, bob, carol, each by another signer; found bob; missing",
         "no SBOM": "policy catalog, bill-of-materials: ",
         "another image's SBOM": "policy catalog, bill-of-materials: the statement is about another image",
@@ -89,7 +95,7 @@ def any_port(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_command_tells_each_scenario(any_port: None) -> None:
-    ran = run("demo", "--only", "signed with", "--only", "no sbom")
+    ran = run("demo", "--only", "signed with cosign", "--only", "unsigned", "--only", "no sbom")
     assert ran.code == 0
     assert ran.lines[-1] == "4 scenarios, all as expected."
     for part in (
@@ -119,6 +125,15 @@ def test_what_does_not_come_out_as_expected_fails_the_command(any_port: None, mo
     assert ran.code == 1
     assert "not as expected: unsigned" in ran.lines[-1]
     assert "NOT AS EXPECTED: expected Allow NoEvidence, came Deny NoEvidence" in ran.out
+
+
+def test_a_scenario_that_cannot_be_played_is_named_and_left_out(any_port: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    able = next(scenario for scenario in SCENARIOS if scenario.name == "unsigned")
+    unable = replace(able, name="signed with magic", needs=lambda: False)
+    monkeypatch.setattr(demo, "SCENARIOS", (able, unable))
+    ran = run("demo")
+    assert (ran.code, ran.lines[-1]) == (0, "1 scenario, as expected.")
+    assert "left out, because the extra it needs is not installed: signed with magic" in ran.err
 
 
 def test_no_scenario_is_no_success(any_port: None) -> None:

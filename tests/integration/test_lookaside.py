@@ -11,6 +11,7 @@ from controller.compile.compiled import Snapshot
 from controller.decision.report import Report, Verdict
 from controller.demo.authentication import Account, TokenAuthentication
 from controller.demo.images import Image, ImageBuilder
+from controller.demo.openpgp import ExtensionRegistry
 from controller.demo.registry import EmbeddedRegistry
 from controller.demo.signer import Signer
 from controller.reference import Reference, Repository
@@ -20,7 +21,7 @@ from controller.settings import Limits, RegistrySettings, Settings
 from tests.fakes import gates
 from tests.fakes.gates import Clock, House, codes, policy, snapshot
 from tests.fakes.keys import signing_key
-from tests.fakes.lookaside import ExtensionRegistry, LookasideServer
+from tests.fakes.lookaside import LookasideServer
 from tests.fakes.openpgp import armored, claim, key, revoked, signed
 from tests.fakes.servers import HangingListener
 

@@ -1,7 +1,9 @@
 """The Notary Project's own library against Sigward, both ways, over every registry product and with every kind of key."""
 
+import asyncio
 import subprocess
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +11,20 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from controller.decision.report import Report, Verdict
+from controller.demo.images import ImageBuilder
 from controller.demo.mediatypes import OCI_EMPTY, OCI_MANIFEST
+from controller.demo.notary import Notary
 from controller.demo.payloads import encode
+from controller.demo.registry import EmbeddedRegistry
+from controller.demo.signer import Signer
+from controller.demo.stage import COMPANY
 from controller.formats import notation
 from tests.fakes.gates import Clock, House, codes, local, policy, snapshot
 from tests.fakes.notation import FORMATS, Wanted, envelope
 from tests.fakes.pki import Issued, intermediate, root, signer
 from tests.interop import tools
 from tests.interop.tools import Product, RunningRegistry
-from tests.interop.wire import PushedImage, Repository, push_image
+from tests.interop.wire import PushedImage, Repository, mirror, push_image
 
 pytestmark = pytest.mark.interop
 
@@ -25,10 +32,10 @@ KINDS = ["P-256", "P-384", "P-521", "RSA 2048", "RSA 3072"]
 IDENTITY = "x509.subject: C=DE, ST=Berlin, O=Acme"
 
 
-def run(folder: Path, command: str, image: PushedImage, **flags: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, command: str, reference: str, **flags: str) -> subprocess.CompletedProcess[str]:
     arguments = [part for name, value in flags.items() for part in (f"-{name}", value)]
     return subprocess.run(
-        [str(tools.find("notation")), *arguments, command, image.by_digest],
+        [str(tools.find("notation")), *arguments, command, reference],
         check=False,
         capture_output=True,
         text=True,
@@ -42,14 +49,14 @@ def sign(folder: Path, image: PushedImage, by: Issued, form: str, **flags: str) 
     key, chain = folder / "signer.key", folder / "signer.pem"
     key.write_bytes(by.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     chain.write_bytes(b"".join(one.pem for one in by.chain))
-    done = run(folder, "sign", image, key=str(key), chain=str(chain), format=form, **flags)
+    done = run(folder, "sign", image.by_digest, key=str(key), chain=str(chain), format=form, **flags)
     assert done.returncode == 0, done.stderr
 
 
 def accepts(folder: Path, image: PushedImage, anchor: Issued, identity: str = IDENTITY) -> bool:
     store = folder / "store.pem"
     store.write_bytes(anchor.pem)
-    return run(folder, "verify", image, store=str(store), identity=identity).returncode == 0
+    return run(folder, "verify", image.by_digest, store=str(store), identity=identity).returncode == 0
 
 
 async def judged(image: PushedImage, anchor: Issued | None = None, **fields: Any) -> Report:
@@ -112,6 +119,41 @@ class TestNotationSigns:
         image = pushed(registries[Product.REFERRERS], request)
         sign(tmp_path, image, signer(key=kind, kind=kind), form, expiry="1h")
         assert (await judged(image)).verdict is Verdict.ALLOW
+
+
+@pytest.mark.parametrize("form", FORMATS)
+class TestNotationReadsTheDemo:
+    """What `sigward demo` shows as the Notary Project's is the Notary Project's."""
+
+    @staticmethod
+    def verify(folder: Path, reference: str, by: Notary) -> subprocess.CompletedProcess[str]:
+        store = folder / "store.pem"
+        store.write_text(by.root_pem, encoding="utf-8")
+        return run(folder, "verify", reference, store=str(store), identity=f"x509.subject: {COMPANY}, CN=release")
+
+    @pytest.mark.parametrize("valid", [None, timedelta(hours=1)], ids=["for ever", "for an hour"])
+    async def test_from_the_embedded_registry(
+        self, images: ImageBuilder, signer: Signer, form: str, valid: timedelta | None, tmp_path: Path
+    ) -> None:
+        notary, other = Notary(f"{COMPANY}, CN=release"), Notary(f"{COMPANY}, CN=release")
+        image = images.image("tools/lint", "1")
+        notary.sign(signer, image, form, valid=valid)
+        done = await asyncio.to_thread(self.verify, tmp_path, str(image.pinned), notary)
+        assert done.returncode == 0, done.stderr
+        refused = await asyncio.to_thread(self.verify, tmp_path, str(image.pinned), other)
+        assert refused.returncode != 0
+        assert "trusted" in refused.stderr
+
+    async def test_from_every_registry(self, peer: RunningRegistry, form: str, tmp_path: Path) -> None:
+        """With the fallback tag, which the demo's signer keeps where the embedded registry has no referrers API."""
+        notary = Notary(f"{COMPANY}, CN=release")
+        async with EmbeddedRegistry(referrers_api=peer.referrers_api) as registry:
+            image = ImageBuilder(registry).image("tools/lint", f"demo-{form.rpartition('/')[2].replace('+', '-')}")
+            notary.sign(Signer(registry), image, form)
+            target = Repository(peer.host, "tools/lint")
+            await asyncio.to_thread(mirror, Repository(registry.host, "tools/lint"), target)
+        done = await asyncio.to_thread(self.verify, tmp_path, target.named(str(image.digest)), notary)
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("form", FORMATS)
