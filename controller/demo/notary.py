@@ -75,7 +75,8 @@ class Notary:
         expires = None if valid is None else now + valid
         envelope = self._jws(content, now, expires) if form == notation.JWS else self._cose(content, now, expires)
         thumbprints = json.dumps([hashlib.sha256(raw).hexdigest() for raw in self._chain])
-        return signer.refer(image, notation.ARTIFACT, envelope, {_THUMBPRINTS: thumbprints}, layer_type=form)
+        hints = {_THUMBPRINTS: thumbprints}
+        return signer.refer(image, notation.ARTIFACT, envelope, hints, layer_type=form, config_type=notation.ARTIFACT)
 
     @property
     def _chain(self) -> tuple[bytes, bytes]:

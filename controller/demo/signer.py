@@ -158,6 +158,7 @@ class Signer:
         annotations: Mapping[str, str],
         *,
         layer_type: str = "",
+        config_type: str = OCI_EMPTY,
         path: str = "",
     ) -> StoredManifest:
         """Attach one blob to an image as a referrer (image specification, "Guidelines for Artifact Usage").
@@ -168,6 +169,7 @@ class Signer:
             content: The blob.
             annotations: Of the manifest; the time is added as cosign adds it.
             layer_type: The blob's media type; by default the artifact type.
+            config_type: Media type of the empty configuration, from which older registries read the artifact type.
             path: The repository to put it in; by default the image's.
         """
         path = path or image.path
@@ -177,7 +179,7 @@ class Signer:
         manifest = {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
-            "config": {**self._blob(path, OCI_EMPTY, b"{}"), "artifactType": artifact_type},
+            "config": {**self._blob(path, config_type, b"{}"), "artifactType": artifact_type},
             "layers": [layer],
             "annotations": {**annotations, CREATED: created},
             "subject": image.descriptor(),

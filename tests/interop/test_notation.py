@@ -145,7 +145,7 @@ class TestNotationReadsTheDemo:
         assert "trusted" in refused.stderr
 
     async def test_from_every_registry(self, peer: RunningRegistry, form: str, tmp_path: Path) -> None:
-        """With the fallback tag, which the demo's signer keeps where the embedded registry has no referrers API."""
+        """Over the fallback tag where the registry has no referrers API; the signer keeps it then."""
         notary = Notary(f"{COMPANY}, CN=release")
         async with EmbeddedRegistry(referrers_api=peer.referrers_api) as registry:
             image = ImageBuilder(registry).image("tools/lint", f"demo-{form.rpartition('/')[2].replace('+', '-')}")
