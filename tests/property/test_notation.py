@@ -6,8 +6,6 @@ content that was signed. Answers of responders are held to the same.
 
 import base64
 import json
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -15,15 +13,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from controller import certificates, der
+from controller import certificates
 from controller.errors import Code, Invalid, Refused, SigwardError, Undecided
 from controller.evidence import Evidence, Needs, Verified
 from controller.formats import cbor, cose, jws, notation
-from controller.formats.cbor import Tagged, Value
+from controller.formats.cbor import Tagged
 from controller.verify import subject
 from controller.verify.pki import Level, Stores
 from controller.verify.x509 import X509Authority
 from tests.fakes.evidence import IMAGE, LIMITS, OTHER
+from tests.fakes.mutations import ODD_CBOR, ODD_JSON, changed, dumped, flipped, paths, spoilt
 from tests.fakes.notation import FORMATS, Wanted, algorithm, envelope, sign, url64, wrapped
 from tests.fakes.pki import NOW, Says, ocsp_answer, revocation_list, root, signer
 from tests.fakes.timestamps import Odd, TimestampAuthority
@@ -31,23 +30,6 @@ from tests.fakes.timestamps import Odd, TimestampAuthority
 OCSP: Final = "http://ocsp.acme.example/"
 LIST: Final = "http://crl.acme.example/"
 CLOCK: Final = TimestampAuthority("clock")
-ODD_JSON: Final[tuple[Any, ...]] = (
-    None,
-    True,
-    0,
-    -1,
-    1 << 70,
-    0.5,
-    "",
-    "x",
-    "\ud800",
-    [],
-    [[]],
-    {},
-    {"a": 1},
-    "2026-01-01T00:00:00Z",
-)
-ODD_CBOR: Final[tuple[Value, ...]] = (None, True, 0, -1, 1 << 60, "", "x", b"", b"x", [], [[]], {}, {1: 2}, Tagged(1, 5))
 
 
 def judge(level: Level = Level.STRICT) -> X509Authority:
@@ -102,55 +84,6 @@ def stamped() -> Wanted:
         artifact={"annotations": {"env": "prod"}},
         stamp=lambda signature: CLOCK.token(signature, NOW - 60, Odd(embedded=(CLOCK.signer.der,))),
     )
-
-
-Path = tuple[Any, ...]
-
-
-def paths(value: Any, at: Path = ()) -> Iterator[Path]:
-    """Every element of a document, itself first."""
-    yield at
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in inner:
-        yield from paths(item, (*at, key))
-    if isinstance(value, Tagged):
-        yield from paths(value.value, (*at, "tagged"))
-
-
-def changed(value: Any, path: Path, change: Callable[[Any], Any]) -> Any:
-    """A copy with one element changed; `...` as its new value takes it away."""
-    if not path:
-        return change(value)
-    key, *rest = path
-    if isinstance(value, Tagged):
-        return Tagged(value.tag, changed(value.value, tuple(rest), change))
-    copy = value.copy()
-    item = changed(value[key], tuple(rest), change)
-    if item is ...:
-        del copy[key]
-    else:
-        copy[key] = item
-    return copy
-
-
-def dumped(value: Value) -> bytes:
-    encoded: bytes
-    match value:
-        case bool() | None:
-            encoded = {False: b"\xf4", True: b"\xf5", None: b"\xf6"}[value]
-        case int():
-            encoded = cbor.encode_integer(value)
-        case bytes():
-            encoded = cbor.encode_bytes(value)
-        case str():
-            encoded = cbor.encode_text(value)
-        case list():
-            encoded = cbor.encode_array(*map(dumped, value))
-        case dict():
-            encoded = cbor.encode_map(*((dumped(key), dumped(item)) for key, item in value.items()))
-        case Tagged():
-            encoded = cbor.encode_tag(value.tag, dumped(value.value))
-    return encoded
 
 
 class TestJson:
@@ -231,34 +164,6 @@ class TestCbor:
                 parts = (cbor.encode_text("Signature1"), *map(cbor.encode_bytes, (protected, b"", payload)))
                 again = sign(signer(), cbor.encode_array(*parts), algorithm(signer()))
                 asked(wrapped(notation.COSE, dumped(Tagged(18, [protected, unprotected, payload, again]))))
-
-
-def elements(raw: bytes, start: int = 0) -> Iterator[tuple[int, int]]:
-    """Where each DER element inside `raw` begins, and where its contents do; also those in OCTET STRINGs that hold DER."""
-    reader, position = der.Reader(raw, "fixture"), start
-    while reader.more:
-        element = reader.next()
-        head = len(element.raw) - len(element.content)
-        yield position, position + head
-        if element.tag & 0x20:
-            yield from elements(element.content, position + head)
-        elif element.tag == der.OCTET_STRING:
-            with suppress(Refused):
-                yield from list(elements(element.content, position + head))
-        position += len(element.raw)
-
-
-def flipped(raw: bytes, at: int, bit: int) -> bytes:
-    return raw[:at] + bytes([raw[at] ^ bit]) + raw[at + 1 :]
-
-
-def spoilt(raw: bytes) -> Iterator[bytes]:
-    """Each element's tag, length and first octet of contents changed, one at a time."""
-    for start, content in elements(raw):
-        for at in dict.fromkeys((start, start + 1, content)):
-            if at < len(raw):
-                yield flipped(raw, at, 1)
-                yield flipped(raw, at, 0x80)
 
 
 class TestDer:
