@@ -21,12 +21,14 @@ from controller.decision.report import Report
 from controller.errors import Code, Invalid, Reason, Undecided
 from controller.pipeline.gate import Gate
 from controller.policy.store import Document, read_directory
+from controller.policy.trustroot import Tuf
 from controller.registry.client import RegistryClient
 from controller.registry.counted import CountedSource
 from controller.registry.credentials import DockerConfigFile
 from controller.registry.transport import RegistryTransport
 from controller.render import refusal
-from controller.roots.followed import BuiltInRoots
+from controller.roots import TrustedRoot
+from controller.roots.followed import FollowedRoots, Place
 from controller.server.door import AdmissionDoor, Judging
 from controller.server.service import AdmissionServer, HealthServer
 from controller.server.tls import CertificateFiles, ExchangeableContext, ServingCertificate
@@ -84,7 +86,7 @@ class App:
         self._poller: asyncio.Task[None] | None = None
         self.port = self.metrics_port = 0
         self.telemetry = Telemetry()
-        self._roots = BuiltInRoots(settings.roots, settings.limits, self.telemetry, clock)
+        self._roots = FollowedRoots(settings.roots, settings.limits, self.telemetry, clock)
         self._compiled: tuple[Sequence[Document], object] = ((), ())
         self._table = ImageTable(settings.image_paths, settings.limits)
         self._transport = RegistryTransport(settings, private_allowed=lambda name: name in self._named_registries)
@@ -195,11 +197,14 @@ class App:
         snapshot = self._compile(documents)
         if not snapshot.policies:  # an empty folder is a mount that failed more often than a wish to admit everything
             raise Invalid(Code.INVALID_POLICY, f"{self._options.policies} holds no policy")
-        self._compiled = (documents if snapshot.built_in_roots else (), stamp)
+        self._compiled = (documents if snapshot.built_in_roots or snapshot.mirrored_roots else (), stamp)
         return snapshot
 
     def _compile(self, documents: Sequence[Document]) -> Snapshot:
-        return compile_policies(documents, next(self._numbers), self._settings.limits, self._roots.find)
+        return compile_policies(documents, next(self._numbers), self._settings.limits, self._roots.find, self._mirrored)
+
+    def _mirrored(self, name: str, source: Tuf) -> TrustedRoot | Reason:
+        return self._roots.mirrored(name, source.url, source.root)
 
     async def _judge_by_current_roots(self) -> None:
         """Compile what is in force anew where a trusted root it names is another now, whatever the files hold meanwhile."""
@@ -229,7 +234,8 @@ class App:
         for name, root in snapshot.built_in_roots.items():
             if isinstance(root, Reason):
                 _LOG.error("who names trusted root %s is undecided: %s", name, root)
-        self._roots.follow(snapshot.built_in_roots)
+        own = (Place(name, source.url, source.root) for name, source in snapshot.mirrored_roots.items())
+        self._roots.follow(snapshot.built_in_roots, own)
         ready = len(snapshot.policies) - len(broken)
         self.telemetry.loaded(snapshot.number, snapshot.fingerprint, ready, len(broken))
         fields = {"number": snapshot.number, "fingerprint": snapshot.fingerprint, "ready": ready, "broken": len(broken)}

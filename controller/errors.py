@@ -90,6 +90,7 @@ class Code(StrEnum):
     ADDRESS_NOT_ALLOWED = "AddressNotAllowed"
     POLICIES_UNKNOWN = "PoliciesUnknown"
     NAMESPACE_UNKNOWN = "NamespaceUnknown"
+    KEY_UNAVAILABLE = "KeyUnavailable"
     ROOT_UNAVAILABLE = "TrustedRootUnavailable"
     BUSY = "Busy"
     INTERNAL = "Internal"

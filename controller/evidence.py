@@ -207,8 +207,8 @@ class Verified:
     that was signed, where the format makes a promise about it (OpenPGP): such a fact is about images of that name only, and
     `decision/` compares it with the image being judged.
     `warnings` are checks that failed and that the authority was told only to report (Notary Project levels). `rests_on` are
-    the public keys it was proved by, the signer's and those of its chain, as `key:sha256:<hex of SPKI>`: with one of them
-    revoked it is believed no more.
+    the public keys it was proved by, the signer's and those of its chain, as `key:sha256:<hex of SPKI>`, and its
+    certificates, as `certificate:sha256:<hex of DER>`: with one of them revoked it is believed no more.
     """
 
     digest: Digest

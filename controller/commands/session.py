@@ -11,7 +11,7 @@ from typing import Any
 
 from controller.admission.subject import Subject, Workload
 from controller.commands import trust
-from controller.compile import Roots, compile_one, compile_policies, read_root
+from controller.compile import Roots, check_root, compile_one, compile_policies
 from controller.compile.compiled import Snapshot
 from controller.decision.report import Report
 from controller.errors import Code, Invalid
@@ -95,7 +95,7 @@ def compiled(documents: Sequence[Document], limits: Limits, number: int = 1) -> 
             if document.kind in POLICY_KINDS:
                 compile_one(document, limits, roots)
             elif document.kind == TRUST_ROOT:
-                read_root(document, limits)
+                check_root(document, limits)
             else:
                 continue
         except Invalid as error:

@@ -15,11 +15,12 @@ from controller.errors import Invalid, Reason
 from controller.policy.model import LabelSelector
 from controller.policy.rules import selector_problems
 from controller.policy.selectors import Selector
-from controller.policy.words import DigestText, KeyMark, Mode
+from controller.policy.words import DigestText, Fingerprint, KeyMark, Mode
 from controller.reference import Digest, ImagePattern
 
 _T = TypeVar("_T")
 _DIGESTS: TypeAdapter[tuple[DigestText, ...]] = TypeAdapter(tuple[DigestText, ...])
+_CERTIFICATES: TypeAdapter[tuple[Fingerprint, ...]] = TypeAdapter(tuple[Fingerprint, ...])
 _KEYS: TypeAdapter[tuple[KeyMark, ...]] = TypeAdapter(tuple[KeyMark, ...])
 
 
@@ -78,7 +79,8 @@ def _selector(value: object) -> Selector | None:
 def _revoked(value: Mapping[str, Any]) -> Revoked:
     digests = _each(value.get("digests"), lambda text: Digest.parse(_DIGESTS.validate_python((text,))[0]))
     keys = _each(value.get("keys"), lambda text: key_signer(_KEYS.validate_python((text,))[0]))
-    return Revoked(frozenset(digests), frozenset(keys))
+    certificates = _each(value.get("certificates"), lambda text: certificate_mark(_CERTIFICATES.validate_python((text,))[0]))
+    return Revoked(frozenset(digests), frozenset((*keys, *certificates)))
 
 
 def _each(value: object, read: Callable[[Any], _T]) -> Iterable[_T]:
@@ -93,3 +95,8 @@ def _each(value: object, read: Callable[[Any], _T]) -> Iterable[_T]:
 def key_signer(mark: str) -> str:
     """The signer that a `KeyMark` means (`Signer.id`)."""
     return mark if mark.startswith("openpgp:") else f"key:sha256:{mark[-64:]}"
+
+
+def certificate_mark(fingerprint: str) -> str:
+    """What of `Verified.rests_on` a revoked certificate is."""
+    return f"certificate:sha256:{fingerprint[-64:].lower()}"

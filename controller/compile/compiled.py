@@ -9,6 +9,7 @@ from typing import Final
 from controller.errors import Reason
 from controller.evidence import Judge
 from controller.policy.selectors import Selector
+from controller.policy.trustroot import Tuf
 from controller.policy.words import Mode
 from controller.reference import Digest, ImagePattern, Repository
 from controller.registry.discovery import Want
@@ -216,7 +217,8 @@ class Snapshot:
 
     `namespaces` holds the labels of namespaces known without asking anybody, `built_in_roots` the built-in roots that its
     policies name, or why one cannot be used, `exceptions` every TrustException that can be used, expired or not, and
-    `void_exceptions` the others, by name, with what is wrong with them.
+    `void_exceptions` the others, by name, with what is wrong with them. `mirrored_roots` are the TrustRoots that its
+    policies name and a TUF repository publishes.
     """
 
     number: int
@@ -226,6 +228,7 @@ class Snapshot:
     built_in_roots: Mapping[str, TrustedRoot | Reason] = field(default_factory=dict)
     exceptions: tuple[TrustException, ...] = ()
     void_exceptions: tuple[tuple[str, Reason], ...] = ()
+    mirrored_roots: Mapping[str, Tuf] = field(default_factory=dict)
 
     @staticmethod
     def fingerprint_of(parts: tuple[str, ...]) -> str:

@@ -50,7 +50,7 @@ def compile_keyless(
 
 def unavailable(written: Written, root: str, reason: Reason) -> Authority:
     """The authority while its trust root cannot be used."""
-    return Authority(UnavailableAuthority(written.name, root, reason), written.role or "")
+    return Authority(UnavailableAuthority(written.name, f"trust root {root}", reason), written.role or "")
 
 
 def root_problems(authorities: Sequence[Written], roots: Roots) -> list[Problem]:

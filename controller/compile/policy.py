@@ -2,28 +2,23 @@
 
 from pydantic import ValidationError
 
-from controller import keys, problems
-from controller.compile.broken import broken, key_signer
+from controller import problems
+from controller.compile.believed import Source, compile_keys, compile_openpgp
+from controller.compile.broken import broken, certificate_mark, key_signer
 from controller.compile.compiled import CEILING, Authority, CompiledPolicy, Effect, PolicyId, Revoked, Scope
 from controller.compile.keyless import compile_keyless, root_problems, time_root, unavailable
-from controller.compile.pki import compile_x509
+from controller.compile.pki import Trust, compile_x509
 from controller.compile.roots import Roots
 from controller.compile.rules import compile_requirements
 from controller.compile.selectors import selector
 from controller.errors import Code, Invalid, Reason
-from controller.keys import NamedKey
 from controller.policy import authorities, rules
 from controller.policy.model import Match, Spec, TrustPolicyResource
 from controller.policy.store import Document
-from controller.policy.words import OnUnavailable, Platforms, TransparencyLog
-from controller.problems import Problem, Problems
+from controller.policy.words import OnUnavailable, Platforms
+from controller.problems import Problems
 from controller.reference import Digest, ImagePattern
-from controller.registry.discovery import Want
-from controller.roots import TrustedRoot
 from controller.settings import Limits
-from controller.verify.keyed import KeyedAuthority
-from controller.verify.keyring import KeyRing
-from controller.verify.openpgp import OpenPgpAuthority
 
 
 def compile_one(document: Document, limits: Limits, roots: Roots | None = None) -> CompiledPolicy:
@@ -99,12 +94,17 @@ def _compile(
         mode=spec.mode,
         scope=_scope(spec.match, identity(document).namespace, found),
         on_unavailable=min(ceiling, Effect.DENY if spec.on_unavailable is OnUnavailable.DENY else Effect.WARN),
-        authorities=_authorities(spec, found, roots, limits),
+        authorities=_authorities(spec, found, roots, limits, identity(document).namespace),
         requirements=compile_requirements(spec, found),
-        revoked=Revoked(frozenset(map(Digest.parse, spec.revoked.digests)), frozenset(map(key_signer, spec.revoked.keys))),
+        revoked=_revoked(spec),
         origin=document.origin,
         each_platform=spec.platforms is Platforms.EACH,
     )
+
+
+def _revoked(spec: Spec) -> Revoked:
+    signers = (*map(key_signer, spec.revoked.keys), *map(certificate_mark, spec.revoked.certificates))
+    return Revoked(frozenset(map(Digest.parse, spec.revoked.digests)), frozenset(signers))
 
 
 def _scope(match: Match, namespace: str, found: Problems) -> Scope:
@@ -125,7 +125,7 @@ def _patterns(written: tuple[str, ...], field: str, found: Problems) -> tuple[Im
     return tuple(patterns)
 
 
-def _authorities(spec: Spec, found: Problems, roots: Roots, limits: Limits) -> tuple[Authority, ...]:
+def _authorities(spec: Spec, found: Problems, roots: Roots, limits: Limits, namespace: str) -> tuple[Authority, ...]:
     """As many as were written, in order, or `found` says why not: requirements point at them by index."""
     revoked = frozenset(key_signer(key).rpartition(":")[2] for key in spec.revoked.keys)
 
@@ -136,43 +136,12 @@ def _authorities(spec: Spec, found: Problems, roots: Roots, limits: Limits) -> t
         if isinstance(root, Reason):
             return unavailable(item, item.trust_root or "", root)
         if item.x509:
-            return compile_x509(item, item.x509, f"{field}.x509", spec.mode, found, revoked, root, limits)
-        return _authority(item, field, found, root, limits)
+            trust = Trust(roots.data, namespace, revoked, root, limits)
+            return compile_x509(item, item.x509, f"{field}.x509", spec.mode, found, trust)
+        source = Source(roots.data, namespace, field, found, limits)
+        if item.openpgp:
+            return compile_openpgp(item, item.openpgp.keyring, source)
+        return compile_keys(item, source, root)
 
     made = (compiled(item, f"spec.authorities[{index}]") for index, item in enumerate(spec.authorities))
     return tuple(authority for authority in made if authority is not None)
-
-
-def _authority(
-    written: authorities.Authority, field: str, found: Problems, root: TrustedRoot | None, limits: Limits
-) -> Authority | None:
-    if written.openpgp:
-        return _openpgp(written, written.openpgp.keyring, f"{field}.openpgp.keyring", found, limits)
-    named: list[NamedKey] = []
-    for index, key in enumerate(written.keys or ()):
-        where = f"{field}.keys[{index}]"
-        if key.pem is None:
-            continue  # a reference: refused as not supported yet
-        with found.at(f"{where}.pem"):
-            named.append(NamedKey(key.name or "", keys.parse(key.pem.encode(), f"{where}.pem")))
-    if not named:
-        if not found:  # every way here was refused already; this keeps it so
-            found.extend([Problem(field, "believes nobody")])
-        return None
-    log_required = written.transparency_log is TransparencyLog.REQUIRED
-    judge = KeyedAuthority(written.name, named, root=root, log_required=log_required, limits=limits)
-    return Authority(judge, written.role or "")
-
-
-def _openpgp(
-    written: authorities.Authority, keyring: authorities.Keyring, field: str, found: Problems, limits: Limits
-) -> Authority | None:
-    if keyring.armored is None:
-        return None  # a reference: refused as not supported yet
-    rings: list[KeyRing] = []
-    with found.at(f"{field}.armored"):
-        rings.append(KeyRing.parse(keyring.armored.encode(), f"{field}.armored", limits))
-    if not rings:
-        return None
-    judge = OpenPgpAuthority(written.name, rings[0], limits)
-    return Authority(judge, written.role or "", frozenset({Want.SIMPLE_SIGNING}))

@@ -10,16 +10,20 @@ from typing import Any
 from controller.compile.compiled import CompiledPolicy, PolicyId, Scope, Snapshot
 from controller.compile.exceptions import compile_exceptions
 from controller.compile.policy import compile_or_break, identity
-from controller.compile.roots import BuiltIn, Roots
+from controller.compile.roots import BuiltIn, Mirrored, Roots
 from controller.errors import Code, Reason
-from controller.policy.store import TRUST_EXCEPTION, Document
+from controller.policy.store import CONFIG_MAP, SECRET, TRUST_EXCEPTION, Document
 from controller.policy.words import Mode
 from controller.roots import TrustedRoot
 from controller.settings import Limits
 
 
 def compile_policies(
-    documents: Iterable[Document], number: int, limits: Limits, built_in: BuiltIn | None = None
+    documents: Iterable[Document],
+    number: int,
+    limits: Limits,
+    built_in: BuiltIn | None = None,
+    mirrored: Mirrored | None = None,
 ) -> Snapshot:
     """Compile every policy among `documents` by their TrustRoots and the built-in ones; Namespaces give their labels.
 
@@ -31,6 +35,7 @@ def compile_policies(
         number: Of the snapshot, higher than the last.
         limits: `policies`, `policies_per_namespace` and `trust_policies`.
         built_in: The built-in trusted roots as they are believed now; by default as shipped.
+        mirrored: Those of TrustRoots that a TUF repository publishes; by default none was fetched yet.
     """
     ordered = sorted(documents, key=lambda document: (document.kind, document.namespace, document.name))
     cluster = [document for document in ordered if document.kind == "ClusterTrustPolicy"]
@@ -38,7 +43,7 @@ def compile_policies(
     for document in ordered:
         if document.kind == "TrustPolicy":
             spaces[document.namespace].append(document)
-    roots = Roots.read(ordered, limits, built_in)
+    roots = Roots.read(ordered, limits, built_in, mirrored)
     policies = _within(cluster, limits.policies, "", roots, limits)
     left = limits.trust_policies
     # Smallest first: where the total is exceeded the largest lose, not whoever comes last in the alphabet.
@@ -47,10 +52,12 @@ def compile_policies(
         left -= min(len(own), left)
         policies += compiled
     labels = {document.name: _labels(document) for document in ordered if document.kind == "Namespace"}
-    believed = (_believed(name, root) for name, root in roots.named.items())
-    fingerprint = Snapshot.fingerprint_of((*map(_content, ordered), *believed))
+    believed = (_believed(name, root) for name, root in roots.believed.items())
+    counted = (document for document in ordered if document.kind not in {SECRET, CONFIG_MAP})
+    fingerprint = Snapshot.fingerprint_of((*map(_content, counted), *roots.data.marks, *believed))
     exceptions = compile_exceptions(ordered, limits)
-    return Snapshot(number, tuple(policies), fingerprint, MappingProxyType(labels), roots.named, *exceptions)
+    known = (MappingProxyType(labels), roots.named, *exceptions, MappingProxyType(roots.followed))
+    return Snapshot(number, tuple(policies), fingerprint, *known)
 
 
 def _within(

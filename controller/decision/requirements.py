@@ -23,8 +23,9 @@ from controller.errors import Code, Reason
 from controller.evidence import Verified
 
 _CHECKS_KEPT: Final = 64
-_OURS: Final = frozenset({Code.BUSY, Code.INTERNAL, Code.ADDRESS_NOT_ALLOWED})
-"""Why we did not look, or did not finish: nobody was away. Whoever asks for an image can bring these about."""
+_OURS: Final = frozenset({Code.BUSY, Code.INTERNAL, Code.ADDRESS_NOT_ALLOWED, Code.KEY_UNAVAILABLE})
+"""Why we did not look, or did not finish: no registry and no root was away. Whoever asks for an image can bring the first
+three about; a key that is gone is a policy that does not hold together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,8 @@
 """Who is believed: the `authorities` of a trust policy."""
 
-from typing import Annotated
-
 from pydantic import Field
 
-from controller.policy.part import LATER, Part
+from controller.policy.part import Part
 from controller.policy.words import (
     DataKey,
     Flag,
@@ -38,8 +36,8 @@ class PemSource(Part):
     """PEM text: exactly one of `pem`, `secretKeyRef` and `configMapKeyRef`."""
 
     pem: PemBundle | None = Field(default=None, description="PEM, written here.")
-    secret_key_ref: Annotated[DataRef | None, LATER] = Field(default=None, description="PEM in a Secret.")
-    config_map_key_ref: Annotated[DataRef | None, LATER] = Field(default=None, description="PEM in a ConfigMap.")
+    secret_key_ref: DataRef | None = Field(default=None, description="PEM in a Secret.")
+    config_map_key_ref: DataRef | None = Field(default=None, description="PEM in a ConfigMap.")
 
 
 class Key(Part):
@@ -50,14 +48,10 @@ class Key(Part):
         default=None,
         description="The public key in PEM (SubjectPublicKeyInfo): ECDSA P-256/384/521, Ed25519, RSA >= 2048 bits, ML-DSA.",
     )
-    secret_key_ref: Annotated[DataRef | None, LATER] = Field(default=None, description="The public key in a Secret.")
-    config_map_key_ref: Annotated[DataRef | None, LATER] = Field(default=None, description="The public key in a ConfigMap.")
-    not_before: Annotated[Time | None, LATER] = Field(
-        default=None, description="Signatures proven to be older are not believed."
-    )
-    not_after: Annotated[Time | None, LATER] = Field(
-        default=None, description="Signatures not proven to be older are not believed."
-    )
+    secret_key_ref: DataRef | None = Field(default=None, description="The public key in a Secret.")
+    config_map_key_ref: DataRef | None = Field(default=None, description="The public key in a ConfigMap.")
+    not_before: Time | None = Field(default=None, description="Signatures proven to be older are not believed.")
+    not_after: Time | None = Field(default=None, description="Signatures not proven to be older are not believed.")
 
 
 class Issuer(Part):
@@ -128,8 +122,8 @@ class Keyring(Part):
     """OpenPGP public keys: exactly one of `armored`, `secretKeyRef` and `configMapKeyRef`."""
 
     armored: PemBundle | None = Field(default=None, description="The ASCII-armored key ring, written here.")
-    secret_key_ref: Annotated[DataRef | None, LATER] = Field(default=None, description="The key ring in a Secret.")
-    config_map_key_ref: Annotated[DataRef | None, LATER] = Field(default=None, description="The key ring in a ConfigMap.")
+    secret_key_ref: DataRef | None = Field(default=None, description="The key ring in a Secret.")
+    config_map_key_ref: DataRef | None = Field(default=None, description="The key ring in a ConfigMap.")
 
 
 class OpenPgp(Part):

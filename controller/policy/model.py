@@ -83,8 +83,10 @@ class Revoked(Part):
             "SHA-256 of a SubjectPublicKeyInfo, or `openpgp:` and the fingerprint of a primary key: no longer believed."
         ),
     )
-    certificates: Annotated[tuple[Fingerprint, ...], LATER] = Field(
-        default=(), max_length=1024, description="SHA-256 of a certificate: no longer believed."
+    certificates: tuple[Fingerprint, ...] = Field(
+        default=(),
+        max_length=1024,
+        description="SHA-256 of a certificate: what it or its chain vouches for is no longer believed.",
     )
 
 

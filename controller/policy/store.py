@@ -18,7 +18,11 @@ from controller.settings import Limits
 POLICY_KINDS: Final = ("ClusterTrustPolicy", "TrustPolicy")
 TRUST_ROOT: Final = "TrustRoot"
 TRUST_EXCEPTION: Final = "TrustException"
+SECRET: Final = "Secret"  # noqa: S105 - a kind
+CONFIG_MAP: Final = "ConfigMap"
+_CORE_KINDS: Final = ("Namespace", SECRET, CONFIG_MAP)
 _OWN_KINDS: Final = (*POLICY_KINDS, TRUST_ROOT, TRUST_EXCEPTION)
+_NAMESPACED: Final = ("TrustPolicy", SECRET, CONFIG_MAP)
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 _ATTEMPTS: Final = 3
 _LISTS: Final[Mapping[str, str]] = {
@@ -32,8 +36,8 @@ _LISTS: Final[Mapping[str, str]] = {
 class Document:
     """One object as written: JSON values, and where it stands (`policies/corp.yaml:12`; empty for an object of the cluster).
 
-    Its kind is ClusterTrustPolicy, TrustPolicy, TrustRoot, TrustException or Namespace, and it has a name; nothing else was
-    checked.
+    Its kind is ClusterTrustPolicy, TrustPolicy, TrustRoot, TrustException, Namespace, Secret or ConfigMap, and it has a
+    name; nothing else was checked.
     """
 
     value: Mapping[str, Any]
@@ -207,13 +211,13 @@ def _accept(value: Mapping[str, Any], origin: str) -> Iterator[Document]:
     group, _, version = str(api).rpartition("/")
     if group == GROUP and kind in _OWN_KINDS and api != API_VERSION:
         raise Invalid(Code.INVALID_POLICY, f"{origin}: unknown version", expected=API_VERSION, found=version[:60])
-    if not (api == API_VERSION and kind in _OWN_KINDS) and not (api == "v1" and kind == "Namespace"):
+    if not (api == API_VERSION and kind in _OWN_KINDS) and not (api == "v1" and kind in _CORE_KINDS):
         found = f"{str(api)[:60]} {str(kind)[:60]}"
-        expected = f"{API_VERSION} {' or '.join(_OWN_KINDS)}, or v1 Namespace"
+        expected = f"{API_VERSION} {' or '.join(_OWN_KINDS)}, or v1 {', '.join(_CORE_KINDS)}"
         raise Invalid(
             Code.INVALID_FILE, f"{origin}: this kind does not belong among policies", expected=expected, found=found
         )
-    if not document.name or (kind == "TrustPolicy" and not document.namespace):
+    if not document.name or (kind in _NAMESPACED and not document.namespace):
         missing = "metadata.namespace" if document.name else "metadata.name"
         raise Invalid(Code.INVALID_POLICY, f"{origin}: {kind} {document.name}".rstrip() + f": {missing} is missing")
     labels = value["metadata"].get("labels", {})

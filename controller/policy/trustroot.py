@@ -1,14 +1,15 @@
 """TrustRoot: whom a Sigstore instance of one's own asks to be trusted, under a name that policies may use."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from controller.policy.authorities import DataRef
 from controller.policy.model import Metadata
-from controller.policy.part import LATER, Part
-from controller.policy.rules import one_of, unsupported
+from controller.policy.part import Part
+from controller.policy.rules import one_of
 from controller.policy.words import RootText, Url
 from controller.problems import Problem
 from controller.roots import BUILT_IN
@@ -29,8 +30,8 @@ class TrustRootSpec(Part):
     inline: RootText | None = Field(
         default=None, description="The trusted root (`trusted_root.json` of the Sigstore instance), as JSON text."
     )
-    config_map_key_ref: Annotated[DataRef | None, LATER] = Field(default=None, description="The same in a ConfigMap.")
-    tuf: Annotated[Tuf | None, LATER] = Field(default=None, description="The TUF repository that publishes it.")
+    config_map_key_ref: DataRef | None = Field(default=None, description="The same in a ConfigMap.")
+    tuf: Tuf | None = Field(default=None, description="The TUF repository that publishes it.")
 
 
 class TrustRootResource(Part):
@@ -51,4 +52,8 @@ def check(resource: TrustRootResource) -> Iterator[Problem]:
     if metadata.name in BUILT_IN:
         yield Problem("metadata.name", "is the name of a built-in trust root", expected="another name", found=metadata.name)
     yield from one_of(resource.spec, "spec", SOURCES)
-    yield from unsupported(resource.spec, "spec")
+    ref, tuf = resource.spec.config_map_key_ref, resource.spec.tuf
+    if ref is not None and ref.namespace is None:
+        yield Problem("spec.configMapKeyRef.namespace", "is missing")
+    if tuf is not None and urlsplit(tuf.url).scheme not in {"https", "http"}:
+        yield Problem("spec.tuf.url", "is no address", expected="https://… or http://…", found=tuf.url[:120])

@@ -120,6 +120,7 @@ _STEPS: Final[Mapping[Code, Step]] = {
     ),
     Code.NAMESPACE_UNKNOWN: Step(f"{_AGAIN} the cluster"),
     Code.POLICIES_UNKNOWN: Step(f"{_AGAIN} Sigward"),
+    Code.KEY_UNAVAILABLE: Step("have the platform team put the key back where the policy looks for it"),
     Code.ROOT_UNAVAILABLE: Step(f"{_AGAIN} the trusted root's mirror"),
     Code.BUSY: Step("try again in a moment"),
     Code.INTERNAL: _REPORT,

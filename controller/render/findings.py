@@ -21,6 +21,7 @@ _UNANSWERED: Final = frozenset(
         Code.ADDRESS_NOT_ALLOWED,
         Code.NAMESPACE_UNKNOWN,
         Code.ROOT_UNAVAILABLE,
+        Code.KEY_UNAVAILABLE,
         Code.BUSY,
         Code.INTERNAL,
     }

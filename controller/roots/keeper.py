@@ -13,12 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from controller.errors import Code, Invalid, Reason, Undecided
 from controller.roots import mirror
 from controller.roots.mirror import Mirror
 from controller.roots.reading import parse
+from controller.roots.stored import folder_of
 from controller.roots.trusted import TrustedRoot
 from controller.settings import Limits, RootSettings
 
@@ -53,6 +55,7 @@ class RootKeeper:
         mirrors: Where some of them are refreshed; a mirror's root need not be there at the start.
         settings: How often, how long, how old.
         limits: Bounds for what is read.
+        confirmed: When (POSIX seconds) some of `roots` were confirmed; the others are as good as confirmed now.
         observe: Told of every refresh, for metrics and alerts.
         changed: Called after a refresh in which any root changed, so that policies are compiled anew.
         clock: POSIX seconds.
@@ -65,12 +68,13 @@ class RootKeeper:
         settings: RootSettings,
         limits: Limits,
         *,
+        confirmed: Mapping[str, float] = MappingProxyType({}),
         observe: Callable[[Refreshed], None] = lambda _: None,
         changed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
-        self._kept = {root.name: _Kept(root, clock()) for root in roots}
+        self._kept = {root.name: _Kept(root, confirmed.get(root.name, clock())) for root in roots}
         self._mirrors = tuple(mirrors)
         self._mirrored = frozenset(one.name for one in mirrors)
         self._settings = settings
@@ -175,7 +179,7 @@ class RootKeeper:
         else:
             self._scratch = self._scratch or tempfile.TemporaryDirectory(prefix="sigward-roots-", ignore_cleanup_errors=True)
             base = Path(self._scratch.name)
-        return base / "".join(letter if letter.isalnum() or letter in "-_" else f"%{ord(letter):x}" for letter in place.name)
+        return folder_of(base, place.folder or place.name)
 
 
 async def _apart(call: Callable[[], bytes]) -> bytes:

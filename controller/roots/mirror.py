@@ -19,9 +19,9 @@ from tuf.ngclient.urllib3_fetcher import Urllib3Fetcher
 
 from controller.errors import Code, Invalid, Undecided
 from controller.roots.builtin import GITHUB, PUBLIC_GOOD, shipped
+from controller.roots.stored import TARGET
 from controller.settings import Limits
 
-TARGET: Final = "trusted_root.json"
 _NOT_FOUND: Final = 404
 _SILENCE: Final = 15  # seconds without a byte
 _BUILT_IN: Final = {
@@ -34,12 +34,14 @@ _BUILT_IN: Final = {
 class Mirror:
     """Where a trusted root called `name` is fetched: a TUF repository at `url` (https, http or file), trusted by `root`.
 
-    `root` is a TUF root metadata file; newer ones are followed from it.
+    `root` is a TUF root metadata file; newer ones are followed from it. `folder` names where its metadata is kept, by
+    default as the root.
     """
 
     name: str
     url: str
     root: bytes
+    folder: str = ""
 
     @classmethod
     def builtin(cls, name: str, url: str = "") -> "Mirror":

@@ -14,7 +14,7 @@ from controller.admission.review import Operation, Review
 from controller.compile.compiled import Snapshot
 from controller.compile.exceptions import compile_exception
 from controller.compile.policy import compile_written
-from controller.compile.roots import Roots, read_root
+from controller.compile.roots import Roots, check_root
 from controller.errors import Code, Invalid
 from controller.policy.store import POLICY_KINDS, TRUST_EXCEPTION, TRUST_ROOT, Document
 from controller.policy.words import API_VERSION
@@ -64,7 +64,7 @@ class Resources:
             case "TrustException":
                 compile_exception(document, self._limits, self._clock())
             case "TrustRoot":
-                read_root(document, self._limits)
+                check_root(document, self._limits)
             case _:
                 compile_written(document, self._limits, Roots({}, self._limits))
                 if review.operation is Operation.CREATE:

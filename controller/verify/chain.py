@@ -4,7 +4,7 @@ Validity periods are not looked at here: they are judged at the proven times, al
 Name constraints, and every critical extension nobody here processes, are refused rather than ignored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from controller.certificates import ANY_USAGE, Certificate
 from controller.errors import Code, Refused
@@ -78,4 +78,11 @@ def _check_issuer(issuer: Certificate, purpose: str, *, below: int) -> None:
 def _unfit(certificate: Certificate, why: str, found: str) -> Refused:
     return Refused(
         Code.CERTIFICATE_INVALID, f"certificate {certificate.subject[:120]} has {why} (RFC 5280)", found=found[:160]
+    )
+
+
+def marks(path: Iterable[Certificate]) -> frozenset[str]:
+    """What a fact proved by the certificates of `path` rests on: with one of them revoked it is believed no more."""
+    return frozenset(
+        mark for one in path for mark in (f"key:sha256:{one.key.spki_sha256}", f"certificate:sha256:{one.sha256}")
     )

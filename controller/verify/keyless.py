@@ -196,7 +196,7 @@ class KeylessAuthority:
             predicate=said.predicate,
             annotations=said.annotations,
             valid_until=until,
-            rests_on=frozenset(f"key:sha256:{one.key.spki_sha256}" for one in path),
+            rests_on=chain.marks(path),
         )
 
     def _fingerprint(self) -> str:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from controller.errors import Code, Invalid, Refused
+from controller.keys import openpgp
 from controller.settings import Limits
 
 if TYPE_CHECKING:
@@ -34,21 +35,29 @@ class _Life:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """One OpenPGP key: `fingerprint` is its primary's, in lower-case hex; `lives` those of the primary and each subkey."""
+    """One OpenPGP key: `fingerprint` is its primary's, in lower-case hex; `lives` those of the primary and each subkey.
+
+    `public` holds the SHA-256 (hex) of their SubjectPublicKeyInfo, for those that can be written so.
+    """
 
     fingerprint: str
     name: str
     library: "Cert"
     lives: Mapping[str, _Life]
+    public: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A message whose one signature held. `until` (POSIX seconds) is when key or signature expires."""
+    """A message whose one signature held, by the key `key` of `signer` (see `Certificate.public`; may be empty).
+
+    `until` (POSIX seconds) is when key or signature expires.
+    """
 
     content: bytes
     signer: Certificate
     until: float
+    key: str
 
 
 class KeyRing:
@@ -120,7 +129,7 @@ class KeyRing:
         valid = result.valid_sigs[0]
         signer = next(entry for entry in self.certificates if entry.fingerprint == valid.certificate)
         until = _still_good(signer, valid.signing_key, signature, now, skew)
-        return Opened(result.bytes, signer, until)
+        return Opened(result.bytes, signer, until, signer.public.get(valid.signing_key, ""))
 
     def _signature(self, message: bytes) -> "Packet":
         try:
@@ -197,8 +206,11 @@ def _certificate(library: Any, entry: "Cert") -> Certificate:
     primary = _Life(_seconds(entry.expiration), entry.is_revoked)
     lives = {entry.fingerprint: primary}
     bindings: dict[str, tuple[float, _Life]] = {}
+    public: dict[str, str] = {}
     current = created = None
     for packet in library.packet.PacketPile.from_bytes(bytes(entry)):
+        if _is(packet, "PublicSubkey") or _is(packet, "PublicKey"):
+            public[packet.fingerprint] = openpgp.spki_sha256(packet.body)
         if _is(packet, "PublicSubkey"):
             current, created = packet.fingerprint, packet.key_created
             bindings[current] = (-math.inf, _Life(-math.inf))  # bound by nothing
@@ -206,7 +218,7 @@ def _certificate(library: Any, entry: "Cert") -> Certificate:
             bindings[current] = _bound(bindings[current], packet, created)
     for key, (_, life) in bindings.items():
         lives[key] = _Life(min(life.ends, primary.ends), life.revoked or primary.revoked)
-    return Certificate(entry.fingerprint, key_name(entry.fingerprint), entry, lives)
+    return Certificate(entry.fingerprint, key_name(entry.fingerprint), entry, lives, public)
 
 
 def _bound(known: tuple[float, _Life], packet: "Packet", created: datetime) -> tuple[float, _Life]:

@@ -68,11 +68,12 @@ class OpenPgpAuthority:
             annotations=annotations,
             valid_until=opened.until,
             identity=identity,
+            rests_on=frozenset({f"key:sha256:{opened.key}"} if opened.key else ()),
         )
 
 
 def _signer(opened: Opened) -> Signer:
-    return Signer(f"openpgp:{opened.signer.fingerprint}", opened.signer.name)
+    return Signer(f"openpgp:{opened.signer.fingerprint}", opened.signer.name, opened.key)
 
 
 def _read(content: bytes, subject: Digest, limits: Limits) -> tuple[Reference, Mapping[str, str]]:

@@ -12,6 +12,7 @@ from controller.reference import Digest
 from controller.roots import TrustedRoot
 from controller.settings import Limits
 from controller.verify import company, notation, revocation
+from controller.verify.chain import marks
 from controller.verify.pki import Level, Proved, Revocation, Stores, Trust, names, time_root
 from controller.verify.revocation import Inquiry, Status
 from controller.verify.subject import Subject
@@ -151,7 +152,7 @@ class X509Authority:
             annotations=proved.said.annotations,
             valid_until=until,
             warnings=tuple(warnings),
-            rests_on=frozenset(f"key:sha256:{one.key.spki_sha256}" for one in proved.path),
+            rests_on=marks(proved.path),
         )
 
 

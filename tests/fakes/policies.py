@@ -1,5 +1,6 @@
 """Policies as people write them, and the verdict they give on evidence without a registry: real keys, real judges."""
 
+import base64
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -61,6 +62,19 @@ def trust_root(name: str, document: Mapping[str, Any]) -> Document:
     """A TrustRoot of a trusted root."""
     metadata, spec = {"name": name}, {"inline": json.dumps(document)}
     return Document({"apiVersion": "sigward.dev/v1alpha1", "kind": "TrustRoot", "metadata": metadata, "spec": spec})
+
+
+def config_map(name: str, namespace: str = "sec", **data: str) -> Document:
+    """A ConfigMap with these texts."""
+    metadata = {"name": name, "namespace": namespace}
+    return Document({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+
+
+def secret(name: str, namespace: str = "sec", **data: str) -> Document:
+    """A Secret with these texts."""
+    metadata = {"name": name, "namespace": namespace}
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in data.items()}
+    return Document({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded})
 
 
 def exception(name: str = "outage", *, made: float = -60.0, ends: float = 3600.0, **fields: Any) -> Document:

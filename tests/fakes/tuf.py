@@ -13,7 +13,8 @@ from tuf.api._payload import Targets as TargetsRole
 from tuf.api._payload import Timestamp as TimestampRole
 from tuf.api.metadata import Metadata
 
-from controller.roots.mirror import TARGET, Mirror
+from controller.roots.mirror import Mirror
+from controller.roots.stored import TARGET
 
 ROLES: Final = ("root", "timestamp", "snapshot", "targets")
 

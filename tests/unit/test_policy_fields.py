@@ -3,7 +3,7 @@
 A field that is judged and has no case here fails `test_every_judged_field_has_a_case`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from controller.errors import Code, Reason
 from controller.evidence import Evidence
 from controller.formats.notation import JWS, SIGNING_AUTHORITY
 from controller.policy.predicate_types import SPDX
+from controller.policy.store import Document
 from controller.registry.discovery import Gap
 from tests.fakes import notation, openpgp, rekor, sigstore
 from tests.fakes import pki as certificates
@@ -26,11 +27,14 @@ from tests.fakes.keys import signing_key
 from tests.fakes.pki import DAY, NOW
 from tests.fakes.policies import (
     IMAGE_NAME,
+    at,
     authority,
+    config_map,
     key,
     namespace,
     policy,
     reason_codes,
+    secret,
     spec,
     trust_root,
     verdict,
@@ -137,6 +141,11 @@ def sbom(**fields: Any) -> dict[str, Any]:
     return spec(*CI, **require({**BILL, **fields}))
 
 
+def authority_of(*keys: dict[str, Any]) -> dict[str, Any]:
+    return {"name": "release", "keys": list(keys)}
+
+
+OUTSIDE = "OutsideValidity"
 TWO = (authority("release", role="engineering"), authority("ci", role="quality"))
 BOTH = (signature(signing_key()), signature(signing_key("ci")))
 ANY_OF = {"of": ["release", "ci"]}
@@ -294,6 +303,12 @@ CASES: dict[str, Case] = {
         spec({"name": "release", "keys": [key(name="k")]}),
         ("Deny", "Allow"),
         "WrongKey",
+    ),
+    "authorities.keys.notBefore": Case(
+        spec(authority_of(key(notBefore=at(-60)))), spec(authority_of(key(notBefore=at(60)))), ("Allow", "Deny"), OUTSIDE
+    ),
+    "authorities.keys.notAfter": Case(
+        spec(authority_of(key(notAfter=at(60)))), spec(authority_of(key(notAfter=at(-60)))), ("Allow", "Deny"), OUTSIDE
     ),
     "authorities.openpgp.keyring.armored": Case(
         spec({"name": "vendor", "openpgp": {"keyring": {"armored": openpgp.armored(openpgp.key("old"))}}}),
@@ -511,7 +526,80 @@ CASES: dict[str, Case] = {
         ("Allow", "Deny"),
         "Revoked",
     ),
+    "revoked.certificates": Case(
+        {**pki(), "revoked": {"certificates": [certificates.root("Evil").read.sha256]}},
+        {**pki(), "revoked": {"certificates": [certificates.intermediate().read.sha256]}},
+        ("Allow", "Deny"),
+        "Revoked",
+        (notary(),),
+    ),
 }
+
+RIGHT = {"namespace": "sec", "name": "right", "key": "right"}
+WRONG = {"namespace": "other", "name": "wrong", "key": "wrong"}
+KINDS_OF_OBJECTS = {"secretKeyRef": secret, "configMapKeyRef": config_map}
+
+
+def objects(reference: str, right: str, wrong: str) -> tuple[Document, ...]:
+    """An object that holds what is right under the right key, and three whose only fault is one field of the reference."""
+    make = KINDS_OF_OBJECTS[reference]
+    return (make("right", right=right, wrong=wrong), make("wrong", right=wrong), make("right", "other", right=wrong))
+
+
+def referring(
+    path: str, right: str, wrong: str, build: Callable[[dict[str, Any]], dict[str, Any]], code: str, *evidence: Evidence
+) -> dict[str, Case]:
+    """Cases for a reference of each kind, and for each of its fields."""
+    cases = {}
+    for kind in KINDS_OF_OBJECTS:
+        good = build({kind: RIGHT})
+        context = {"documents": objects(kind, right, wrong)}
+        for name in ("", *RIGHT):
+            other = build({kind: {**RIGHT, name: WRONG[name]} if name else {**RIGHT, "name": "wrong"}})
+            where = f"{path}.{kind}.{name}".rstrip(".")
+            cases[where] = Case(good, other, ("Allow", "Deny"), code, evidence, context)
+    return cases
+
+
+def key_from(reference: dict[str, Any]) -> dict[str, Any]:
+    return spec({"name": "release", "keys": [reference]})
+
+
+def ring_from(reference: dict[str, Any]) -> dict[str, Any]:
+    return spec({"name": "vendor", "openpgp": {"keyring": reference}})
+
+
+ROOT, EVIL = certificates.root().pem.decode(), certificates.root("Evil").pem.decode()
+CASES |= referring(
+    "authorities.keys", signing_key().public_pem, signing_key("foreign").public_pem, key_from, "WrongKey", *SIGNED
+)
+CASES |= referring(
+    "authorities.openpgp.keyring",
+    openpgp.armored(openpgp.key()),
+    openpgp.armored(openpgp.key("old")),
+    ring_from,
+    "WrongKey",
+    openpgp.signature(openpgp.key(), name=f"{IMAGE_NAME}:latest"),
+)
+CASES |= referring(
+    "authorities.x509.stores.ca", ROOT, EVIL, lambda ref: pki(stores={"ca": ref}), "CertificateUntrusted", notary()
+)
+CASES |= referring(
+    "authorities.x509.stores.signingAuthority",
+    ROOT,
+    EVIL,
+    lambda ref: pki(stores={"signingAuthority": ref}),
+    "CertificateUntrusted",
+    BY_AUTHORITY,
+)
+CASES |= referring(
+    "authorities.x509.stores.tsa",
+    CLOCK.root.pem.decode(),
+    TimestampAuthority("other clock").root.pem.decode(),
+    lambda ref: pki(stores={"ca": ANCHOR, "tsa": ref}),
+    "TimestampUntrusted",
+    STAMPED,
+)
 
 NOT_JUDGED = {
     "authorities.keys.name": "names a key for people",
@@ -538,8 +626,9 @@ def test_every_judged_field_has_a_case() -> None:
 def judge(case: Case, written: dict[str, Any]) -> Report:
     # A policy that always passes covers the image, so that one left alone by the case's policy is judged by nothing else.
     cover = {**without(spec(), "authorities"), "require": [{"name": "any", "digests": [str(IMAGE)]}]}
+    context = dict(case.context)
     documents = [policy(written), policy(cover, "cover"), namespace("shop", tier="prod"), *ROOTS]
-    return verdict(documents, *case.evidence, **case.context)
+    return verdict([*documents, *context.pop("documents", ())], *case.evidence, **context)
 
 
 @pytest.mark.parametrize("path", CASES)

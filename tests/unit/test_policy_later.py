@@ -8,44 +8,13 @@ import pytest
 from controller.compile import compile_one
 from controller.compile.compiled import Effect
 from controller.errors import Code
-from tests.fakes.policies import LIMITS, key, policy, spec
+from tests.fakes.policies import LIMITS, policy, spec
 from tests.unit.policies_written import LATER as LATER_FIELDS
-from tests.unit.policies_written import matching, refusal, with_key, with_require
-
-
-def with_store(name: str, reference: str) -> Any:
-    store = {name: {reference: {"namespace": "sec", "name": "a", "key": "b"}}}
-    stores = store if name != "tsa" else {"ca": {"pem": "x"}, **store}
-    return spec({"name": "pki", "x509": {"stores": stores, "identities": ["C=DE, ST=Berlin, O=Acme"]}})
-
+from tests.unit.policies_written import matching, refusal, with_require
 
 LATER = [
     (spec(signatureRepositories=["registry.example.com/signatures"]), "spec.signatureRepositories"),
     (matching(matchConditions=[{"name": "prod", "expression": "true"}]), "spec.match.matchConditions"),
-    (spec({"name": "a", "keys": [key(notAfter="2026-01-01T00:00:00Z")]}), "spec.authorities[0].keys[0].notAfter"),
-    (spec({"name": "a", "keys": [key(notBefore="2026-01-01T00:00:00Z")]}), "spec.authorities[0].keys[0].notBefore"),
-    (
-        with_key(secretKeyRef={"namespace": "sec", "name": "keys", "key": "h1.pem"}),
-        "spec.authorities[0].keys[0].secretKeyRef",
-    ),
-    (
-        with_key(configMapKeyRef={"namespace": "sec", "name": "keys", "key": "h1.pem"}),
-        "spec.authorities[0].keys[0].configMapKeyRef",
-    ),
-    (with_store("ca", "secretKeyRef"), "spec.authorities[0].x509.stores.ca.secretKeyRef"),
-    (with_store("ca", "configMapKeyRef"), "spec.authorities[0].x509.stores.ca.configMapKeyRef"),
-    (with_store("signingAuthority", "secretKeyRef"), "spec.authorities[0].x509.stores.signingAuthority.secretKeyRef"),
-    (with_store("signingAuthority", "configMapKeyRef"), "spec.authorities[0].x509.stores.signingAuthority.configMapKeyRef"),
-    (with_store("tsa", "secretKeyRef"), "spec.authorities[0].x509.stores.tsa.secretKeyRef"),
-    (with_store("tsa", "configMapKeyRef"), "spec.authorities[0].x509.stores.tsa.configMapKeyRef"),
-    (
-        spec({"name": "vendor", "openpgp": {"keyring": {"secretKeyRef": {"namespace": "sec", "name": "a", "key": "b"}}}}),
-        "spec.authorities[0].openpgp.keyring.secretKeyRef",
-    ),
-    (
-        spec({"name": "vendor", "openpgp": {"keyring": {"configMapKeyRef": {"namespace": "sec", "name": "a", "key": "b"}}}}),
-        "spec.authorities[0].openpgp.keyring.configMapKeyRef",
-    ),
     (
         with_require({"name": "a", "attestation": {"predicateType": "vuln", "of": ["ci"], "maxAge": "720h"}}),
         "spec.require[0].attestation.maxAge",
@@ -79,7 +48,6 @@ LATER = [
         "spec.require[0].provenance",
     ),
     (with_require({"name": "a", "vulnerabilities": {"of": ["ci"], "failOn": "High"}}), "spec.require[0].vulnerabilities"),
-    (spec(revoked={"certificates": ["a" * 64]}), "spec.revoked.certificates"),
 ]
 
 

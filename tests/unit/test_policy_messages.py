@@ -247,16 +247,6 @@ NAMESPACED = [
         "spec.authorities[0].openpgp.keyring.configMapKeyRef.namespace",
         Code.INVALID_POLICY,
     ),
-    (
-        with_key(secretKeyRef={"name": "keys", "key": "k"}),
-        "spec.authorities[0].keys[0].secretKeyRef",
-        Code.NOT_SUPPORTED_YET,
-    ),
-    (
-        with_key(secretKeyRef={"namespace": "shop", "name": "keys", "key": "k"}),
-        "spec.authorities[0].keys[0].secretKeyRef",
-        Code.NOT_SUPPORTED_YET,
-    ),
 ]
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from controller.compile import Roots, compile_one, compile_policies, read_root
+from controller.compile import Roots, check_root, compile_one, compile_policies
 from controller.compile.compiled import CompiledPolicy, Snapshot
 from controller.decision.report import Report, Verdict
 from controller.demo import payloads
@@ -146,7 +146,7 @@ class TestMissing:
     def test_a_broken_root_says_why(self) -> None:
         broken = trust_root("private", {**PRIVATE.document(), "tlog": []})
         with pytest.raises(Invalid, match=r"spec\.inline: .*member that is not known") as caught:
-            read_root(broken, LIMITS)
+            check_root(broken, LIMITS)
         assert caught.value.reason.code is Code.INVALID_ROOT
         report = verdict([policy(spec(keyless())), broken], BY_CI)
         assert reason_codes(report) == {Code.ROOT_UNAVAILABLE}
@@ -165,13 +165,9 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str, Code]] = [
     ({}, {"inline": "{}", "inlin": "{}"}, "spec.inlin", Code.INVALID_POLICY),
     ({"name": "github"}, {"inline": "{}"}, "metadata.name", Code.INVALID_POLICY),
     ({"namespace": "shop"}, {"inline": "{}"}, "metadata.namespace", Code.INVALID_POLICY),
-    (
-        {},
-        {"configMapKeyRef": {"namespace": "sec", "name": "roots", "key": "corp.json"}},
-        "spec.configMapKeyRef",
-        Code.NOT_SUPPORTED_YET,
-    ),
-    ({}, {"tuf": {"url": "https://tuf.example.com", "root": "{}"}}, "spec.tuf", Code.NOT_SUPPORTED_YET),
+    ({}, {"configMapKeyRef": {"name": "roots", "key": "x"}}, "spec.configMapKeyRef.namespace", Code.INVALID_POLICY),
+    ({}, {"tuf": {"url": "file:///etc/roots", "root": "{}"}}, "spec.tuf.url", Code.INVALID_POLICY),
+    ({}, {"tuf": {"url": "https://tuf.example.com", "root": "{}"}, "inline": "{}"}, "spec", Code.INVALID_POLICY),
 ]
 
 
@@ -181,7 +177,7 @@ def test_what_is_wrong_with_a_trust_root_is_named(
 ) -> None:
     value = {"apiVersion": API_VERSION, "kind": "TrustRoot", "metadata": {"name": "corp", **metadata}, "spec": written}
     with pytest.raises(Invalid) as caught:
-        read_root(Document(value), LIMITS)
+        check_root(Document(value), LIMITS)
     assert (caught.value.field, caught.value.reason.code) == (field, code)
 
 
@@ -199,7 +195,7 @@ class TestFiles:
     def test_a_list_of_trust_roots(self) -> None:
         text = json.dumps({"apiVersion": API_VERSION, "kind": "TrustRootList", "items": [_bare(root().value)]})
         (read,) = read_text(text.encode(), "roots.json", LIMITS)
-        assert (read.kind, read_root(read, LIMITS).name) == ("TrustRoot", "private")
+        assert (read.kind, check_root(read, LIMITS).metadata.name) == ("TrustRoot", "private")
 
     def test_a_name_that_two_files_give_is_refused(self, tmp_path: Path) -> None:
         for name in ("private.json", "private.2.json"):
