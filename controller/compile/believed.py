@@ -11,7 +11,7 @@ from typing import Final
 
 from controller import keys
 from controller.compile.compiled import Authority
-from controller.compile.references import Data
+from controller.compile.references import Data, quietly
 from controller.errors import Code, Invalid, Reason
 from controller.evidence import Judge
 from controller.keys import NamedKey
@@ -65,7 +65,7 @@ def compile_keys(written: authorities.Authority, source: Source, root: TrustedRo
         window = Window(_seconds(key.not_before), _seconds(key.not_after))
         referred = resolve(source.data, key.secret_key_ref, key.config_map_key_ref, source.namespace)
         if referred is not None:
-            read = _key(*referred)
+            read = _key(referred[1])
             if isinstance(read, Reason):
                 missing.append(UnavailableAuthority(written.name, referred[0], read, code=Code.KEY_UNAVAILABLE))
             else:
@@ -95,13 +95,13 @@ def _keyed(
     return IncompleteAuthority(judge, missing[0]) if missing else judge
 
 
-def _key(where: str, content: bytes | Reason) -> keys.PublicKey | Reason:
+def _key(content: bytes | Reason) -> keys.PublicKey | Reason:
     if isinstance(content, Reason):
         return content
     try:
-        return keys.parse(content, where)
+        return keys.parse(content)
     except Invalid as error:
-        return error.reason
+        return quietly(error)
 
 
 def _seconds(time: datetime | None) -> float | None:
@@ -116,9 +116,9 @@ def compile_openpgp(written: authorities.Authority, keyring: authorities.Keyring
     if referred is not None:
         where, content = referred
         try:
-            ring = content if isinstance(content, Reason) else KeyRing.parse(content, where, source.limits)
+            ring = content if isinstance(content, Reason) else KeyRing.parse(content, "", source.limits)
         except Invalid as error:
-            ring = error.reason
+            ring = quietly(error)
         if isinstance(ring, Reason):
             judge = UnavailableAuthority(written.name, where, ring, code=Code.KEY_UNAVAILABLE)
             return Authority(judge, written.role or "", _SIMPLE_SIGNING)

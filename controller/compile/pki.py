@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from controller.certificates import Certificate
 from controller.compile.believed import resolve
 from controller.compile.compiled import Authority
-from controller.compile.references import Data
+from controller.compile.references import Data, quietly
 from controller.errors import Code, Invalid, Reason
 from controller.policy.authorities import X509, PemSource, Stores
 from controller.policy.authorities import Authority as Written
@@ -106,6 +106,6 @@ def _store(source: PemSource | None, field: str, trust: Trust) -> tuple[Certific
     if isinstance(content, Reason):
         return _Missing(where, content)
     try:
-        return pki.read_store(content, where, trust.limits)
+        return pki.read_store(content, "", trust.limits)
     except Invalid as error:
-        return _Missing(where, error.reason)
+        return _Missing(where, quietly(error))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from controller.errors import Code, Reason
+from controller.errors import Code, Invalid, Reason
 from controller.policy.authorities import DataRef
 from controller.policy.store import CONFIG_MAP, POLICY_KINDS, SECRET, TRUST_ROOT, Document
 from controller.settings import Limits
@@ -113,6 +113,12 @@ class Data:
             expected = f"text under the key {key}"
             return Reason(Code.KEY_UNAVAILABLE, f"{where} has no such key", expected=expected, found="none")
         return content
+
+
+def quietly(error: Invalid) -> Reason:
+    """Why an object's content cannot be used, without any of it: somebody may have put a private key there."""
+    reason = error.reason
+    return Reason(reason.code, reason.message, reason.expected)
 
 
 def _content(value: Mapping[str, Any], key: str, *, secret: bool) -> bytes | None:

@@ -258,3 +258,72 @@ def test_the_library_is_loaded_only_for_a_root_that_is_named() -> None:
     code = "import sys, controller.app; print(sorted(name for name in sys.modules if name.partition('.')[0] == 'tuf'))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert ran.stdout.strip() == "[]"
+
+
+OWN_NAMING = policy(authorities=[{"name": "ci", "keyless": {"trustRoot": "own", "identities": [IDENTITY]}}])
+
+
+def own(repository: TufRepository, url: str) -> dict[str, Any]:
+    spec = {"tuf": {"url": url, "root": repository.first.decode()}}
+    return {"apiVersion": "sigward.dev/v1alpha1", "kind": "TrustRoot", "metadata": {"name": "own"}, "spec": spec}
+
+
+async def test_a_trust_root_that_a_repository_publishes(cluster: Cluster) -> None:
+    """Undecided until it was fetched, then believed; a rollback is refused; another address is another root."""
+    repository = cluster.mirror.repository
+    repository.publish(raw(NEW))
+    cluster.mirror.broken = True
+    async with cluster.webhook(OWN_NAMING) as webhook:
+        assert await cluster.ask(webhook) == (False, ["TrustedRootUnavailable"])  # no such TrustRoot
+        webhook.write_policy("own", own(repository, cluster.mirror.url))
+        await until(lambda: "own" in webhook.app.policies.current.mirrored_roots)  # type: ignore[union-attr]
+        assert await cluster.ask(webhook) == (False, ["TrustedRootUnavailable"])
+        cluster.mirror.broken, before = False, number(webhook)
+        await until(lambda: number(webhook) > before)
+        assert await cluster.ask(webhook) == (True, [])
+        repository.publish(raw(OLD), version=1)  # older than what was seen
+        await until(lambda: (sample(webhook, "sigward_trusted_root_refresh_failing") or 0) == 1)
+        assert await cluster.ask(webhook) == (True, [])
+        before = number(webhook)
+        webhook.write_policy("own", own(repository, f"{cluster.mirror.url}/nowhere"))
+        await until(lambda: number(webhook) > before)
+        assert await cluster.ask(webhook) == (False, ["TrustedRootUnavailable"])
+
+
+def sample(webhook: Webhook, name: str) -> float | None:
+    return webhook.app.telemetry.registry.get_sample_value(name, {"root": "own"})
+
+
+async def test_the_last_good_root_outlives_a_restart(cluster: Cluster, tmp_path: Path) -> None:
+    repository, kept = cluster.mirror.repository, tmp_path / "kept"
+    repository.publish(raw(NEW))
+    documents = {"corp": OWN_NAMING, "own": own(repository, cluster.mirror.url)}
+    async with Webhook(tmp_path / "first", documents, cluster.settings(folder=kept)) as webhook:
+        before = number(webhook)
+        await until(lambda: number(webhook) > before)
+        assert await cluster.ask(webhook) == (True, [])
+    cluster.mirror.broken = True
+    async with Webhook(tmp_path / "second", documents, cluster.settings(folder=kept)) as webhook:
+        assert await cluster.ask(webhook) == (True, [])
+    (folder,) = kept.glob("own-*")
+    (folder / "trusted_root.json").write_text("{", encoding="utf-8")
+    async with Webhook(tmp_path / "third", documents, cluster.settings(folder=kept)) as webhook:
+        assert await cluster.ask(webhook) == (False, ["TrustedRootUnavailable"])
+
+
+async def test_a_built_in_root_that_was_refreshed_outlives_a_restart_and_an_older_release(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    cluster.mirror.repository.publish(raw(NEW))
+    async with cluster.webhook(folder=kept) as webhook:
+        await until(lambda: number(webhook) > 1)
+    cluster.mirror.broken = True
+    settings = cluster.settings(folder=kept, max_stale=3600)
+    clock = Clock((kept / "public-good" / "trusted_root.json").stat().st_mtime)
+    async with Webhook(tmp_path / "again", {"corp": NAMING}, settings, clock) as webhook:
+        assert await cluster.ask(webhook) == (True, [])
+        before = number(webhook)
+        clock.pass_(3601)  # counted from when it was fetched, not from the start of this process
+        await until(lambda: number(webhook) > before)
+        assert await cluster.ask(webhook) == (False, ["TrustedRootUnavailable"])
