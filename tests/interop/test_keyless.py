@@ -1,4 +1,4 @@
-"""Keyless signatures of a private Sigstore in real registries, before the real webhook: each changed in one thing is refused."""
+"""Keyless signatures of a private Sigstore in real registries, before the real webhook, each also changed in one thing."""
 
 import asyncio
 from pathlib import Path
