@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 
 from controller.demo.mediatypes import COSIGN_SIGN, CYCLONEDX, SLSA_V1, SPDX
+from controller.policy.predicate_types import ALIASES
 from tests.fakes.commandline import sigward
 from tests.interop import stored
 from tests.interop.cosign import Cosign, Storage
@@ -27,6 +28,24 @@ STATEMENTS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
             "runDetails": {"builder": {"id": "https://ci.example.com"}},
         },
     ),
+    "slsaprovenance02": (
+        ALIASES["slsaprovenance02"],
+        {"builder": {"id": "https://ci.example.com"}, "buildType": "https://ci.example.com/v0", "invocation": {}},
+    ),
+    "link": (
+        ALIASES["link"],
+        {
+            "_type": "link",
+            "name": "build",
+            "command": ["make"],
+            "materials": {},
+            "products": {},
+            "byproducts": {},
+            "environment": {},
+        },
+    ),
+    "custom": (ALIASES["custom"], {"reviewed": True}),
+    "https://example.com/own/v1": ("https://example.com/own/v1", {"own": True}),
     "vuln": (
         VULN,
         {
@@ -46,6 +65,11 @@ STATEMENTS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ),
 }
 """Cosign's short name, the type it stands for, and a document that cosign takes for one."""
+
+
+def named(kind: str) -> str:
+    """A requirement's name for it."""
+    return "own" if ":" in kind else kind
 
 
 @pytest.fixture(scope="module", params=list(Storage))
@@ -88,7 +112,7 @@ def test_cosign_names_the_types_as_policies_do(described: SignedImage) -> None:
 
 
 async def test_every_type_of_statement(described: SignedImage, tmp_path: Path) -> None:
-    wanted = [{"name": kind, "attestation": {"predicateType": kind}} for kind in STATEMENTS]
+    wanted = [{"name": named(kind), "attestation": {"predicateType": kind}} for kind in STATEMENTS]
     verdict = await ask(tmp_path, described.image, described.key, SIGNED, *wanted)
     assert verdict.allowed, verdict.message
     assert verdict.codes == {}
@@ -98,9 +122,9 @@ async def test_every_type_of_statement(described: SignedImage, tmp_path: Path) -
 async def test_each_type_of_statement_is_needed(described: SignedImage, kind: str, tmp_path: Path) -> None:
     lacking = described.elsewhere()
     stored.copy(described.image, lacking, stored.without(STATEMENTS[kind][0]))
-    wanted = [{"name": other, "attestation": {"predicateType": other}} for other in STATEMENTS]
+    wanted = [{"name": named(other), "attestation": {"predicateType": other}} for other in STATEMENTS]
     verdict = await ask(tmp_path, lacking, described.key, SIGNED, *wanted)
-    assert (verdict.allowed, verdict.codes) == (False, {kind: "WrongPredicateType"})
+    assert (verdict.allowed, verdict.codes) == (False, {named(kind): "WrongPredicateType"})
 
 
 @pytest.mark.parametrize(("form", "kind"), [("SPDX", "spdxjson"), ("CycloneDX", "cyclonedx")])
