@@ -61,7 +61,7 @@ interop: dev ## Real cosign and real registries against the webhook
 	$(PYTEST) tests/interop
 
 e2e: dev ## A real API server
-	$(PYTEST) tests/e2e || [ $$? -eq 5 ] # 5: pytest's word for an empty suite
+	$(PYTEST) tests/e2e
 
 crds: dev ## Write the resource definitions from the models
 	$(BIN)/python -m controller crds --write charts/sigward/crds
