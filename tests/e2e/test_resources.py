@@ -52,7 +52,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {
             "spec": spec(
-                {"name": "a", "keys": [{"pem": signing_key().public_pem, "secretKeyRef": {"name": "x", "key": "y"}}]}
+                {"name": "a", "keys": [{"pem": signing_key().public_pem, "secretKeyRef": {"name": "x", "key": "pub"}}]}
             )
         },
         "exactly one of pem, secretKeyRef, configMapKeyRef",
