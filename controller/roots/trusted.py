@@ -37,7 +37,10 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class TrustedRoot:
-    """Everything one instance vouches for. `fingerprint` changes when, and only when, any of it does."""
+    """Everything one instance vouches for. `fingerprint` changes when, and only when, any of it does.
+
+    `name` is empty where it stands for nothing but a policy's own stores.
+    """
 
     name: str
     logs: tuple[Log, ...]
@@ -45,6 +48,11 @@ class TrustedRoot:
     authorities: tuple[Authority, ...]
     timestamp_authorities: tuple[Authority, ...]
     fingerprint: str
+
+    @property
+    def title(self) -> str:
+        """What it is, for people."""
+        return f"trusted root {self.name}" if self.name else "the policy's stores"
 
     def find_log(self, key_id: bytes) -> tuple[Log, ...]:
         """The transparency logs known under `key_id`."""

@@ -18,7 +18,7 @@ from controller.verify.codesigning import Path
 from controller.verify.log import Signed
 from controller.verify.pki import Level, Proved, Trust, begins, ends, enforced, names
 from controller.verify.proofs import Proofs
-from controller.verify.time import Moment, Span
+from controller.verify.time import Span
 
 
 def judge(evidence: Evidence, subject: Digest, now: float, trust: Trust, *, log_required: bool) -> Proved:
@@ -101,7 +101,7 @@ def _path(end: Certificate, supplied: tuple[Certificate, ...], trust: Trust) -> 
 def _check_times(found: Proofs, path: Path, now: float) -> None:
     spans = tuple(Span(one.window, f"certificate {one.subject}") for one in path)
     try:
-        time.check(found.moments or (Moment(now, "now, nothing proves another time"),), spans)
+        time.check(found.at(now), spans)
     except Refused as error:
         if not found.moments:
             error.until = begins(path, now)

@@ -15,7 +15,7 @@ from controller.settings import Limits
 from controller.verify import claims, proofs, time
 from controller.verify.found import signatures, signer
 from controller.verify.log import Signed
-from controller.verify.time import Moment, Span
+from controller.verify.time import Span
 
 _ENGINE: Final = "keyed 2"
 """Part of every fingerprint: raise it when the same bytes may be judged differently, so that no old verdict is reused."""
@@ -122,11 +122,11 @@ class KeyedAuthority:
                     "the signature holds, but no trusted root says which log to believe",
                     found=f"a signature by key {named.key.fingerprint}",
                 )
-            time.check((Moment(now, "now, no proven time"),), (span,))
+            time.check((time.unproven(now),), (span,))
             return time.earliest_end((span,))
         found = proofs.check(evidence.material, signed, self._root, log_required=self._log_required, limits=self._limits)
         time.check_future(found.moments, now, self._limits.clock_skew)
-        time.check(found.moments or (Moment(now, "now, no proven time"),), (span,))
+        time.check(found.at(now), (span,))
         return math.inf if found.moments else time.earliest_end((span,))
 
     def _signers(self, evidence: Evidence, message: Message) -> tuple[tuple[NamedKey, bytes], ...]:

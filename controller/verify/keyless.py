@@ -26,7 +26,7 @@ from controller.verify.chain import Path
 from controller.verify.identity import Identity, Subject
 from controller.verify.log import Signed
 from controller.verify.proofs import Proofs
-from controller.verify.time import Moment, Span
+from controller.verify.time import Span
 
 _ENGINE: Final = "keyless 1"
 """Part of every fingerprint: raise it when the same bytes may be judged differently, so that no old verdict is reused."""
@@ -171,7 +171,7 @@ class KeylessAuthority:
             Span(authority.window, f"certificate authority {authority.uri}"),
         )
         try:
-            time.check(found.moments or (Moment(now, "now, nothing proves another time"),), spans)
+            time.check(found.at(now), spans)
         except Refused as error:
             if found.moments:
                 raise

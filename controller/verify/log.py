@@ -120,7 +120,7 @@ def check(entry: LogEntry, root: TrustedRoot, limits: Limits, *, proof_required:
     if not logs:
         raise Refused(
             Code.LOG_UNTRUSTED,
-            f"the log is none of trusted root {root.name}",
+            f"the log is none of {root.title}",
             expected=", ".join(log.url for log in root.logs[:3]) or "no log at all",
             found=f"log {entry.log_id.hex()[:64]}",
         )

@@ -24,6 +24,7 @@ from controller.verify.pki import Level, Proved, Trust, begins, ends, enforced, 
 from controller.verify.time import Moment, Span
 
 _PAYLOAD: Final = "Notary Project payload"
+_UNASKED: Final = "there is a timestamp, and the policy names no store tsa to believe it by"
 
 
 def judge(envelope: NotationEnvelope, subject: Digest, now: float, trust: Trust) -> Proved:
@@ -142,7 +143,7 @@ def _timed(opened: Opened, path: Path, now: float, trust: Trust) -> tuple[tuple[
     time.check_future(moments, now, trust.limits.clock_skew)
     spans = tuple(Span(one.window, f"certificate {one.subject}") for one in path)
     try:
-        time.check(moments or (Moment(now, "now, nothing proves another time"),), spans)
+        time.check(moments or (time.unproven(now, _UNASKED if opened.timestamp else ""),), spans)
     except Refused as error:
         if not moments:  # a validity that has not begun yet will
             error.until = begins(path, now)

@@ -118,8 +118,8 @@ def time_root(stores: Stores, root: TrustedRoot | None) -> TrustedRoot:
     """The `tsa` store, and whoever else `root` believes about logs and time, in the form that proofs are judged by."""
     anchors = tuple(Authority("", (anchor,), ALWAYS) for anchor in stores.tsa)
     if root is None:
-        return TrustedRoot("store tsa", (), (), (), anchors, "")
-    return TrustedRoot(root.name, root.logs, (), (), (*root.timestamp_authorities, *anchors), root.fingerprint)
+        return TrustedRoot("", (), (), (), anchors, "")
+    return TrustedRoot(root.name, root.logs, (), (), (*anchors, *root.timestamp_authorities), root.fingerprint)
 
 
 def read_store(raw: bytes, field: str, limits: Limits) -> tuple[Certificate, ...]:

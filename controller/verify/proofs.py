@@ -36,6 +36,10 @@ class Proofs:
     logged: bool
     skipped: Refused | None
 
+    def at(self, now: float) -> tuple[Moment, ...]:
+        """The times to judge at: those that are proven; without any, now, and why what was there proved nothing."""
+        return self.moments or (time.unproven(now, str(self.skipped or "")),)
+
 
 def check(material: Material, signed: Signed, root: TrustedRoot, *, log_required: bool, limits: Limits) -> Proofs:
     """Verify every log entry and timestamp beside a signature that held.
@@ -51,7 +55,7 @@ def check(material: Material, signed: Signed, root: TrustedRoot, *, log_required
         material.log_entries, lambda raw: _entry(raw, signed, root, limits, proof_required=required)
     )
     if log_required and not logged:
-        raise unknown_log or Refused(Code.LOG_REQUIRED, "no log entry", expected=f"one by a log of trusted root {root.name}")
+        raise unknown_log or Refused(Code.LOG_REQUIRED, "no log entry", expected=f"one by a log of {root.title}")
     message = _stamped(signed)
     stamped, unknown_tsa = _known(
         material.timestamps, lambda raw: tsa.check(timestamp.read(raw, limits), message, root, limits)

@@ -36,7 +36,7 @@ def check(certificate: Certificate, issuer: Certificate, root: TrustedRoot, limi
     if not windows:
         raise Refused(
             Code.SCT_INVALID,
-            f"no certificate transparency log of trusted root {root.name} holds the certificate",
+            f"no certificate transparency log of {root.title} holds the certificate",
             expected=", ".join(log.url for log in root.ct_logs[-2:]),
             found=", ".join(f"log {stamp.log_id.hex()[:16]}" for stamp in stamps[:2]),
         )

@@ -27,6 +27,11 @@ class Moment:
         return f"{written(self.time)} ({self.source})"
 
 
+def unproven(now: float, why: str = "") -> Moment:
+    """The present, for where nothing proves another time; `why` says what is wrong with what could have."""
+    return Moment(now, f"now, nothing proves another time{f': {why}' if why else ''}")
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A window and whose it is."""

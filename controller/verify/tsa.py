@@ -71,7 +71,7 @@ def prove(stamp: Timestamp, message: Message, root: TrustedRoot, limits: Limits)
             refusal = refusal or error
     raise refusal or Refused(
         Code.TIMESTAMP_UNTRUSTED,
-        f"the timestamp is by no authority of trusted root {root.name}",
+        f"the timestamp is by no authority of {root.title}",
         expected=", ".join(authority.chain[0].subject for authority in root.timestamp_authorities[:2])
         or "no authority at all",
         found=_signer(stamp),

@@ -1,10 +1,13 @@
 """cosign signatures under a company's PKI: the certificate and chain that lie beside them, the anchors of the policy."""
 
+import json
+import math
 from typing import Any
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from controller import certificates
 from controller.demo import payloads
 from controller.demo.mediatypes import COSIGN_SIGNATURE, DSSE, SIMPLE_SIGNING
 from controller.demo.signingkeys import SigningKey
@@ -13,8 +16,11 @@ from controller.evidence import Claim, Evidence, Needs, Verified
 from controller.verify import subject
 from controller.verify.pki import Level, Revocation, Stores
 from controller.verify.x509 import X509Authority
+from tests.fakes.authorities import b64
 from tests.fakes.evidence import IMAGE, OTHER, attachment, one, statement
 from tests.fakes.pki import DAY, NOW, Issued, authority, intermediate, issue, root, signer
+from tests.fakes.sigstore import STAMP
+from tests.fakes.timestamps import TimestampAuthority
 
 ACME = "C=DE, ST=Berlin, O=Acme"
 CERTIFICATE = "dev.sigstore.cosign/certificate"
@@ -151,6 +157,43 @@ def test_expired_certificate_and_intermediate() -> None:
     assert refusal(usual(signer(issuer=middle))).reason.code is Code.OUTSIDE_VALIDITY
     error = refusal(usual(signer(start=NOW + DAY)))
     assert (error.reason.code, error.until) == (Code.OUTSIDE_VALIDITY, NOW + DAY)
+
+
+class TestTimestampNobodyAskedFor:
+    """A timestamp that could have saved an expired certificate is named in the refusal: whose it is, whose it should be."""
+
+    @staticmethod
+    def stamped(by: TimestampAuthority) -> Evidence:
+        expired, content = signer(end=NOW - DAY), payloads.claim(IMAGE, "registry.example.com/shop/web")
+        signed = key(expired).sign(content)
+        stamp = json.dumps({"SignedRFC3161Timestamp": b64(by.stamp(signed, NOW - 2 * DAY))})
+        hints = {COSIGN_SIGNATURE: b64(signed), **beside(expired, *expired.chain[1:]), STAMP: stamp}
+        return one(attachment(SIMPLE_SIGNING, content, hints))
+
+    @staticmethod
+    def trusting(*clocks: TimestampAuthority) -> X509Authority:
+        anchors = tuple(certificates.parse(clock.signer.der, "clock", limit=1 << 16) for clock in clocks)
+        return judge(Stores(ca=(root().read,), tsa=anchors))
+
+    def test_by_whom_it_should_be_it_saves_the_certificate(self) -> None:
+        clock = TimestampAuthority("clock")
+        assert judged(self.stamped(clock), self.trusting(clock)).valid_until == math.inf
+
+    def test_by_somebody_else(self) -> None:
+        clock, other = TimestampAuthority("clock"), TimestampAuthority("other clock")
+        reason = refusal(self.stamped(other), self.trusting(clock)).reason
+        assert reason.code is Code.OUTSIDE_VALIDITY
+        assert "nothing proves another time: the timestamp is by no authority of the policy's stores" in reason.found
+        assert f"expected {clock.signer.certificate.subject.rfc4514_string()}" in reason.found
+        assert f"found a signer with certificate number {other.signer.certificate.serial_number:x}"[:80] in reason.found
+
+    def test_without_any_store(self) -> None:
+        reason = refusal(self.stamped(TimestampAuthority("clock"))).reason
+        assert reason.code is Code.OUTSIDE_VALIDITY
+        assert "the timestamp is by no authority of the policy's stores: expected no authority at all" in reason.found
+
+    def test_without_any_timestamp_none_is_spoken_of(self) -> None:
+        assert "timestamp" not in refusal(usual(signer(end=NOW - 1))).reason.found
 
 
 def test_levels_report_times_and_enforce_authenticity() -> None:

@@ -146,6 +146,13 @@ class TestEnvelope:
     def test_a_timestamp_without_a_store_is_ignored(self, form: str) -> None:
         assert judged(evidence(form, signer(), Wanted(stamp=lambda _: b"nonsense"))).claim is Claim.SIGNATURE
 
+    def test_an_ignored_timestamp_is_named_where_the_time_matters(self, form: str) -> None:
+        expired = signer(end=NOW - 1)
+        error = refusal(evidence(form, expired, Wanted(stamp=lambda _: b"nonsense")))
+        assert error.reason.code is Code.OUTSIDE_VALIDITY
+        assert "there is a timestamp, and the policy names no store tsa" in error.reason.found
+        assert "timestamp" not in refusal(evidence(form, expired)).reason.found
+
     def test_a_timestamp_under_a_store_must_hold(self, form: str) -> None:
         stores = Stores(ca=(root().read,), tsa=(root("Clock").read,))
         found = evidence(form, signer(), Wanted(stamp=lambda _: b"nonsense"))
