@@ -86,6 +86,7 @@ class Code(StrEnum):
     UNAUTHORIZED = "Unauthorized"
     RATE_LIMITED = "RateLimited"
     REGISTRY_ERROR = "RegistryError"
+    CLUSTER_ERROR = "ClusterError"
     DEADLINE = "Deadline"
     ADDRESS_NOT_ALLOWED = "AddressNotAllowed"
     POLICIES_UNKNOWN = "PoliciesUnknown"

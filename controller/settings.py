@@ -20,7 +20,7 @@ from controller.problems import Problems, of_shape
 from controller.reference import Reference, Repository
 
 _UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_MAY_BE_NONE: Final = frozenset({"retries", "redirects", "retry_after_longest"})
+_MAY_BE_NONE: Final = frozenset({"watched_objects", "retries", "redirects", "retry_after_longest"})
 KIB: Final = 1024
 MIB: Final = 1024 * 1024
 
@@ -155,6 +155,31 @@ class Limits(_Part):
     exception_lifetime: Seconds = Field(
         default=168 * 3600.0, description="Longest time from the making of a TrustException to its expiresAt."
     )
+    cluster_timeout: Seconds = Field(default=10.0, description="One request to the cluster's API server.")
+    cluster_object_bytes: int = Field(default=4 * MIB, description="Longest object, or event, of the API server.")
+    cluster_list_bytes: int = Field(default=128 * MIB, description="All pages of one listing of the API server together.")
+    cluster_page: int = Field(default=500, description="Objects of one page of a listing.")
+    watch_silence: Seconds = Field(
+        default=100.0,
+        description="A watch in which nothing was heard for so long is begun again; bookmarks come each minute.",
+    )
+    watch_time: Seconds = Field(default=300.0, description="A watch is begun again after it, with jitter.")
+    watch_resume: Seconds = Field(
+        default=60.0, description="After a longer break everything is listed anew instead of going on where it broke."
+    )
+    watch_retry_longest: Seconds = Field(default=10.0, description="Longest pause before a broken watch is begun again.")
+    watched_objects: int = Field(
+        default=128, description="Secrets and ConfigMaps watched by name; further ones are read every few seconds."
+    )
+    namespace_timeout: Seconds = Field(
+        default=2.0, description="Asking the API server for the labels of a namespace that is not known yet."
+    )
+    pull_secrets: int = Field(default=32, description="Pull secrets of one pod, or of its ServiceAccount, that are read.")
+    pull_secret_age: Seconds = Field(default=10.0, description="How long a pull secret is not read again.")
+    pull_secret_stale: Seconds = Field(
+        default=3600.0, description="How old a pull secret may get while the API server does not give it out."
+    )
+    pull_secret_bytes: int = Field(default=16 * MIB, description="Memory of pull secrets.")
     connection_age: Seconds = Field(default=120.0, description="A keep-alive connection is closed after it, with jitter.")
     lame_duck: Seconds = Field(
         default=5.0, description="How long a stopping replica that is no longer ready goes on accepting connections."

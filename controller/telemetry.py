@@ -95,6 +95,17 @@ class Telemetry:
         self.reload_failing = Gauge(
             "sigward_reload_failing", "1 while what is on disk cannot be used.", ("what",), registry=registry
         )
+        self.policy_age = Gauge(
+            "sigward_policy_age_seconds",
+            "Time since the API server last confirmed the policies in force; 0 where they come from files.",
+            registry=registry,
+        )
+        self.disconnections = Counter(
+            "sigward_watch_disconnections",
+            "Failed listings and lost watches of the API server, by resource.",
+            ("resource",),
+            registry=registry,
+        )
         self.root_age = Gauge(
             "sigward_trusted_root_age_seconds",
             "Time since each built-in trusted root that policies name was confirmed by its mirror, or loaded.",
@@ -156,6 +167,10 @@ class Telemetry:
         self.reload_failing.labels(what).set(int(failed))
         if failed:
             self.reload_errors.labels(what).inc()
+
+    def disconnected(self, resource: str) -> None:
+        """Count a listing of `resource` that failed, or a watch that was lost."""
+        self._count(self.disconnections, resource).inc()
 
     def root_followed(self, root: str, age: Callable[[], float]) -> None:
         """Show how old `root` is, in seconds, as `age` says whenever metrics are read."""

@@ -114,6 +114,7 @@ _STEPS: Final[Mapping[Code, Step]] = {
     Code.UNAUTHORIZED: Step("give Sigward a credential that may pull from this repository (imagePullSecret, docker config)"),
     Code.RATE_LIMITED: Step("try again later, or give Sigward a credential with a higher limit"),
     Code.REGISTRY_ERROR: _REGISTRY_AGAIN,
+    Code.CLUSTER_ERROR: Step(f"{_AGAIN} the cluster's API server"),
     Code.DEADLINE: Step("try again: the lookup goes on, and the next try may find it done"),
     Code.ADDRESS_NOT_ALLOWED: Step(
         "if this registry is meant to be inside, have the platform team list it in the settings with privateAddress: true"

@@ -1,0 +1,1 @@
+"""Inside a cluster: the only room of kopf and kubernetes."""
