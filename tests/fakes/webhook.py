@@ -142,3 +142,11 @@ class Webhook:
     def audit_lines(self) -> list[dict[str, Any]]:
         """Every audit line so far."""
         return [json.loads(line) for line in self.audit.getvalue().splitlines()]
+
+
+def reasons(webhook: Webhook, answer: Response) -> list[str]:
+    """The codes behind the last answer, which the audit log has; no message is too long for it."""
+    line = webhook.audit_lines[-1]
+    assert line["allowed"] is answer.allowed
+    policies = [found for image in line["images"] for found in image["policies"]]
+    return [reason["code"] for found in policies for reason in found.get("reasons", [])]

@@ -18,7 +18,7 @@ from tests.fakes.keyless import PRIVATE_REPOSITORY, SHAPES, Attach, trust_root, 
 from tests.fakes.keys import signing_key
 from tests.fakes.reviews import pod, review
 from tests.fakes.sigstore import PrivateSigstore
-from tests.fakes.webhook import Response, Webhook
+from tests.fakes.webhook import Webhook, reasons
 
 PRIVATE = PrivateSigstore("private")
 SPARE = PrivateSigstore("spare")
@@ -60,14 +60,6 @@ class Cluster:
         async with self.webhook(authority, root) as webhook:
             answer = await webhook.validate(review(pod(str(image.reference))))
             return answer.allowed, reasons(webhook, answer)
-
-
-def reasons(webhook: Webhook, answer: Response) -> list[str]:
-    """The codes behind an answer, which the audit log has."""
-    line = webhook.audit_lines[-1]
-    assert line["allowed"] is answer.allowed
-    policies = [found for image in line["images"] for found in image["policies"]]
-    return [reason["code"] for found in policies for reason in found.get("reasons", [])]
 
 
 @pytest.fixture

@@ -26,8 +26,7 @@ from tests.fakes.keys import signing_key
 from tests.fakes.reviews import pod, review
 from tests.fakes.sigstore import PrivateSigstore
 from tests.fakes.tuf import TufRepository
-from tests.fakes.webhook import Webhook
-from tests.integration.test_keyless import reasons
+from tests.fakes.webhook import Webhook, reasons
 
 OLD = PrivateSigstore("old")
 NEW = PrivateSigstore("new")

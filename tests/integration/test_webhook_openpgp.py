@@ -13,15 +13,17 @@ from controller.demo.registry import EmbeddedRegistry
 from controller.demo.signer import Signer
 from controller.settings import CacheSettings, Limits, RegistrySettings, Settings
 from tests.fakes import gates
-from tests.fakes.gates import policy
+from tests.fakes.gates import Clock, policy
 from tests.fakes.keys import signing_key
 from tests.fakes.lookaside import LookasideServer
-from tests.fakes.openpgp import armored, claim, gnupg, key, signed
+from tests.fakes.openpgp import armored, claim, gnupg, key, revoked, signed
 from tests.fakes.reviews import pod, review
-from tests.fakes.webhook import Response, Webhook
+from tests.fakes.webhook import Response, Webhook, reasons
 
 RELEASE = signing_key("release")
-VENDOR = {"name": "vendor", "openpgp": {"keyring": {"armored": armored(key(), gnupg("release.ring"))}}}
+EXPIRING, LEFT = key("expiring", days=1), key("left")
+RING = armored(key(), EXPIRING, revoked(LEFT), gnupg("release.ring"))
+VENDOR = {"name": "vendor", "openpgp": {"keyring": {"armored": RING}}}
 POLICIES = {
     "vendor": policy("vendor", match={"images": ["*/vendor/**"]}, authorities=[VENDOR]),
     "each": policy(
@@ -37,12 +39,19 @@ async def lookaside() -> AsyncIterator[LookasideServer]:
 
 
 @pytest.fixture
-async def webhook(tmp_path: Path, registry: EmbeddedRegistry, lookaside: LookasideServer) -> AsyncIterator[Webhook]:
+def clock() -> Clock:
+    return Clock(time.time())
+
+
+@pytest.fixture
+async def webhook(
+    tmp_path: Path, registry: EmbeddedRegistry, lookaside: LookasideServer, clock: Clock
+) -> AsyncIterator[Webhook]:
     own = RegistrySettings(insecure=True, private_address=True, lookaside=(lookaside.base,))
     settings = Settings(
         registries={registry.host: own}, limits=Limits(lame_duck=0), cache=CacheSettings(tag_ttl=0, refusal_ttl=0)
     )
-    async with Webhook(tmp_path / "app", POLICIES, settings) as running:
+    async with Webhook(tmp_path / "app", POLICIES, settings, clock) as running:
         yield running
 
 
@@ -62,17 +71,19 @@ async def test_openpgp(webhook: Webhook, images: ImageBuilder, lookaside: Lookas
 
 
 @pytest.mark.parametrize(
-    ("change", "word"),
+    ("change", "code", "word"),
     [
-        ("digest", "about another image"),
-        ("name", "for another image name"),
-        ("key", "found 1, OpenPGP key"),
-        ("type", "no image signature"),
-        ("bytes", "does not hold"),
+        ("digest", "WrongDigest", "about another image"),
+        ("name", "WrongIdentity", "for another image name"),
+        ("key", "WrongKey", "found 1, OpenPGP key"),
+        ("type", "WrongPayloadType", "no image signature"),
+        ("bytes", "SignatureInvalid", "does not hold"),
+        ("time", "OutsideValidity", "has expired"),
+        ("revocation", "Revoked", "revoked"),
     ],
 )
 async def test_openpgp_after_one_change(
-    webhook: Webhook, images: ImageBuilder, lookaside: LookasideServer, change: str, word: str
+    webhook: Webhook, images: ImageBuilder, lookaside: LookasideServer, clock: Clock, change: str, code: str, word: str
 ) -> None:
     image, other = images.image("vendor/web", "1.4"), images.image("vendor/other", "1.4")
     made = claim(
@@ -80,10 +91,14 @@ async def test_openpgp_after_one_change(
         str(other.reference) if change == "name" else str(image.reference),
         **({"type": "cosign container image signature"} if change == "type" else {}),
     )
-    message = signed(made, key("stranger") if change == "key" else key())
+    by = {"key": key("stranger"), "time": EXPIRING, "revocation": LEFT}.get(change, key())
+    message = signed(made, by)
     lookaside.add(image, message.replace(b"podman 5", b"podman 6") if change == "bytes" else message)
+    if change == "time":
+        assert (await asked(webhook, image.reference)).allowed
+        clock.pass_(2 * 86400)
     answer = await asked(webhook, image.reference)
-    assert not answer.allowed
+    assert (answer.allowed, reasons(webhook, answer)) == (False, [code])
     assert word in answer.message + json.dumps(webhook.audit_lines[-1])  # the message is bounded, the audit line is not
 
 

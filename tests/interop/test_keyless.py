@@ -13,8 +13,7 @@ from tests.fakes.gates import local, policy
 from tests.fakes.keyless import SHAPES, trust_root, trusting
 from tests.fakes.reviews import pod, review
 from tests.fakes.sigstore import PrivateSigstore
-from tests.fakes.webhook import Response, Webhook
-from tests.integration.test_keyless import reasons
+from tests.fakes.webhook import Response, Webhook, reasons
 from tests.interop.tools import RunningRegistry
 from tests.interop.wire import Repository, mirror
 
