@@ -10,7 +10,7 @@ from controller.demo.registry import EmbeddedRegistry
 from controller.settings import Limits
 from tests.fakes.authorities import Identity
 from tests.fakes.gates import local, policy
-from tests.fakes.keyless import SHAPES, trust_root, trusting
+from tests.fakes.keyless import PRIVATE_REPOSITORY, SHAPES, trust_root, trusting
 from tests.fakes.reviews import pod, review
 from tests.fakes.sigstore import PrivateSigstore
 from tests.fakes.webhook import Response, Webhook, reasons
@@ -20,6 +20,8 @@ from tests.interop.wire import Repository, mirror
 pytestmark = pytest.mark.interop
 
 PRIVATE, SPARE = PrivateSigstore("private"), PrivateSigstore("spare")
+UNLOGGED = "bundle, timestamp alone"
+EVERY = {**SHAPES, UNLOGGED: PRIVATE_REPOSITORY}
 
 
 async def stored(peer: RunningRegistry, shape: str) -> str:
@@ -27,31 +29,34 @@ async def stored(peer: RunningRegistry, shape: str) -> str:
     path = f"keyless/{''.join(letter if letter.isalnum() else '-' for letter in shape.lower())}".replace("--", "-")
     async with EmbeddedRegistry(referrers_api=peer.referrers_api) as registry:
         image: Image = ImageBuilder(registry).image(path, "1")
-        SHAPES[shape](registry, image, PRIVATE, PRIVATE.holder())
+        EVERY[shape](registry, image, PRIVATE, PRIVATE.holder())
         target = Repository(peer.host, path)
         await asyncio.to_thread(mirror, Repository(registry.host, path), target)
     return target.named(str(image.digest))
 
 
 async def asked(
-    folder: Path, host: str, image: str, root: PrivateSigstore = PRIVATE, **identity: object
+    folder: Path, host: str, image: str, root: PrivateSigstore = PRIVATE, *, log: str = "Optional", **identity: object
 ) -> tuple[Response, list[str]]:
-    documents = {"corp": policy(authorities=[trusting(**identity)]), "private": trust_root(root)}
+    authority = {**trusting(**identity), "transparencyLog": log}
+    documents = {"corp": policy(authorities=[authority]), "private": trust_root(root)}
     async with Webhook(folder, documents, local(host, limits=Limits(lame_duck=0))) as webhook:
         answer = await webhook.validate(review(pod(image)))
         return answer, reasons(webhook, answer)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", EVERY)
 async def test_every_shape_in_every_registry(peer: RunningRegistry, shape: str, tmp_path: Path) -> None:
     image = await stored(peer, shape)
-    answer, _ = await asked(tmp_path / "good", peer.host, image)
+    answer, why = await asked(tmp_path / "good", peer.host, image, log="Required")
+    if shape == UNLOGGED:
+        assert (answer.allowed, why) == (False, ["LogRequired"])
+        answer, _ = await asked(tmp_path / "unlogged", peer.host, image)
     assert answer.allowed, answer.message
     _, why = await asked(tmp_path / "identity", peer.host, image, subject={"exact": "https://github.com/acme/other"})
     assert why == ["WrongSubject"]
     _, why = await asked(tmp_path / "root", peer.host, image, SPARE)
-    assert len(why) == 1
-    assert why[0] in {"LogUntrusted", "CertificateUntrusted"}
+    assert why == ["CertificateUntrusted"]
 
 
 async def test_another_identity_under_the_same_root(peer: RunningRegistry, tmp_path: Path) -> None:

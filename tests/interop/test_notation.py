@@ -19,10 +19,11 @@ from controller.demo.registry import EmbeddedRegistry
 from controller.demo.signer import Signer
 from controller.demo.stage import COMPANY
 from controller.formats import notation
-from tests.fakes.gates import Clock, House, codes, local, policy, snapshot
+from tests.fakes.gates import Clock, House, local, policy, snapshot
 from tests.fakes.notation import FORMATS, Wanted, envelope
 from tests.fakes.pki import Issued, intermediate, root, signer
 from tests.interop import tools
+from tests.interop.door import ask
 from tests.interop.tools import Product, RunningRegistry
 from tests.interop.wire import PushedImage, Repository, mirror, push_image
 
@@ -59,9 +60,13 @@ def accepts(folder: Path, image: PushedImage, anchor: Issued, identity: str = ID
     return run(folder, "verify", image.by_digest, store=str(store), identity=identity).returncode == 0
 
 
-async def judged(image: PushedImage, anchor: Issued | None = None, **fields: Any) -> Report:
+def trust(anchor: Issued | None = None, **fields: Any) -> dict[str, Any]:
     x509 = {"stores": {"ca": {"pem": (anchor or root()).pem.decode()}}, "identities": [IDENTITY], **fields}
-    policies = snapshot(policy(authorities=[{"name": "pki", "x509": x509}]))
+    return {"name": "pki", "x509": x509}
+
+
+async def judged(image: PushedImage) -> Report:
+    policies = snapshot(policy(authorities=[trust()]))
     async with House(local(image.repository.host), Clock(time.time())) as house:
         return await house.judge(image.by_digest, policies)
 
@@ -104,8 +109,13 @@ class TestNotationSigns:
         assert (await judged(image)).verdict is Verdict.DENY
         sign(tmp_path, image, signer(), form)
         assert (await judged(image)).verdict is Verdict.ALLOW
-        assert codes(await judged(image, root("Evil"))) == ["CertificateUntrusted"]
-        assert codes(await judged(image, identities=[f"{IDENTITY}, CN=other"])) == ["WrongSubject"]
+        for trusted, expected in (
+            (trust(), {}),
+            (trust(root("Evil")), {"signed": "CertificateUntrusted"}),
+            (trust(identities=[f"{IDENTITY}, CN=other"]), {"signed": "WrongSubject"}),
+        ):
+            verdict = await ask(tmp_path, image, [trusted])
+            assert (verdict.allowed, verdict.codes) == (not expected, expected)
 
     @pytest.mark.parametrize("kind", KINDS)
     async def test_every_key(
