@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self, TextIO
+from typing import TYPE_CHECKING, Final, Protocol, Self, TextIO
 
 from controller.admission.pods import ImageTable
 from controller.admission.subject import Subject
+from controller.cluster.within import Within
 from controller.compile import compile_policies
 from controller.compile.compiled import Snapshot
 from controller.decision.report import Report
@@ -24,17 +25,21 @@ from controller.policy.store import Document, read_directory
 from controller.policy.trustroot import Tuf
 from controller.registry.client import RegistryClient
 from controller.registry.counted import CountedSource
-from controller.registry.credentials import DockerConfigFile
+from controller.registry.credentials import Anonymous, Credentials, DockerConfigFile
+from controller.registry.source import Source
 from controller.registry.transport import RegistryTransport
 from controller.render import refusal
 from controller.roots import TrustedRoot
 from controller.roots.followed import FollowedRoots, Place
 from controller.server.door import AdmissionDoor, Judging
 from controller.server.service import AdmissionServer, HealthServer
-from controller.server.tls import CertificateFiles, ExchangeableContext, ServingCertificate
+from controller.server.tls import CertificateFiles, ExchangeableContext, ServingCertificate, server_context
 from controller.server.watch import Files, Watched
 from controller.settings import Settings
 from controller.telemetry import AuditLog, Telemetry
+
+if TYPE_CHECKING:
+    from controller.cluster.replica import ClusterReplica
 
 _LOOK: Final = 1.0
 """Seconds between looks at policy and certificate files."""
@@ -47,14 +52,38 @@ _LOG: Final = logging.getLogger("sigward")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `sigward serve` is told. A port of 0 takes any free one."""
+    """What `sigward serve` is told. A port of 0 takes any free one.
 
-    policies: Path
-    certificate: CertificateFiles
+    Policies come from the directory `policies`, or, where it is None, from the cluster that `within` names. Without
+    `certificate` files the certificate is the Secret that `within` names.
+    """
+
+    policies: Path | None
+    certificate: CertificateFiles | None
     host: str
     port: int
     metrics_host: str
     metrics_port: int
+    within: Within | None = None
+
+
+class Policies(Protocol):
+    """Where policies come from: `current` is the snapshot in force, None before the first; `error` why there is none."""
+
+    current: Snapshot | None
+
+    @property
+    def error(self) -> object:
+        """What keeps the first from being made, or the next."""
+
+    async def refresh(self) -> bool:
+        """Look, where nobody tells; whether a new snapshot is in force."""
+
+    def put(self, snapshot: Snapshot) -> None:
+        """Let another snapshot of the same policies be in force."""
+
+    async def close(self) -> None:
+        """End what is under way."""
 
 
 class App:
@@ -70,7 +99,7 @@ class App:
         port: Where admission is served, once started.
         metrics_port: Where health and metrics are.
         telemetry: Its metrics.
-        policies: The watched policy directory.
+        policies: Where policies come from.
     """
 
     def __init__(
@@ -90,11 +119,13 @@ class App:
         self._compiled: tuple[Sequence[Document], object] = ((), ())
         self._table = ImageTable(settings.image_paths, settings.limits)
         self._transport = RegistryTransport(settings, private_allowed=lambda name: name in self._named_registries)
-        own = DockerConfigFile(settings.docker_config) if settings.docker_config else None
-        self._source = CountedSource(RegistryClient(self._transport, own), self.telemetry)
+        self._own = DockerConfigFile(settings.docker_config) if settings.docker_config else Anonymous()
+        self._source = self._view(self._own)
         self._gate = Gate(settings, clock, self.telemetry.looked_up)
-        self.policies: Watched[Snapshot] = Watched(
-            "policies", Files([options.policies]).stamp, self._load, self.telemetry, self._use
+        self._cluster: ClusterReplica | None = None
+        self._certificate: Watched[ServingCertificate] | None = None
+        self.policies: Policies = Watched(
+            "policies", Files([options.policies] if options.policies else []).stamp, self._load, self.telemetry, self._use
         )
 
     async def __aenter__(self) -> Self:
@@ -111,16 +142,12 @@ class App:
             Invalid: The certificate cannot be used, or an address not be listened on.
         """
         options, limits = self._options, self._settings.limits
-        serving = ServingCertificate.load(options.certificate)
-        self._context = ExchangeableContext(serving.context)
-        self._certificate = Watched(
-            "certificate",
-            Files(options.certificate.paths).stamp,
-            lambda: ServingCertificate.load(options.certificate),
-            self.telemetry,
-            self._exchange,
-        )
-        await self._certificate.refresh()
+        self._context = ExchangeableContext(server_context(self._settings.client_ca_file))
+        if options.within is not None:
+            self._cluster = await self._in_cluster(options.within)
+            self.policies = self._cluster.policies
+        if options.certificate is not None:
+            self._certificate = await self._follow_files(options.certificate)
         await self.policies.refresh()
         judging = Judging(
             gate=self._gate,
@@ -131,7 +158,9 @@ class App:
             limits=limits,
             pins=self._settings.mutate,
             clock=self._clock,
+            around=self._cluster,
         )
+        self._judging = judging
         self._admission = AdmissionServer(AdmissionDoor(judging, self.telemetry, self._audit), self._context, limits)
         self._health = HealthServer(self.not_ready, self.telemetry)
         self.telemetry.ready.set_function(lambda: float(not self.not_ready()))
@@ -142,6 +171,8 @@ class App:
             await self.stop(wait=False)
             places = f"{options.host}:{options.port} and {options.metrics_host}:{options.metrics_port}"
             raise Invalid(Code.INVALID_SETTINGS, f"cannot listen on {places}: {error.strerror or error}") from None
+        if self._cluster is not None:
+            self._cluster.start()
         self._poller = asyncio.create_task(self._look())
         ports = {"port": self.port, "metricsPort": self.metrics_port, "ready": self.not_ready() or "yes"}
         _LOG.info("serving", extra={"fields": ports})
@@ -152,7 +183,7 @@ class App:
             return "stopping"
         if self.policies.current is None:
             return f"policies: {self.policies.error or 'not loaded yet'}"
-        return ""
+        return "" if self._cluster is None else self._cluster.not_ready()
 
     async def explain(self, subjects: Sequence[Subject], seconds: float) -> tuple[Report, ...]:
         """The reports behind an answer: the same gate, the same registries, the policies in force.
@@ -164,7 +195,7 @@ class App:
         if snapshot is None:
             raise Undecided(Code.POLICIES_UNKNOWN, "the policies are not loaded yet")
         deadline = asyncio.get_running_loop().time() + seconds
-        return await self._gate.judge(subjects, snapshot, self._source, deadline)
+        return await self._judging.judge(subjects, snapshot, deadline)
 
     async def stop(self, *, wait: bool = True) -> None:
         """Say that it is not ready, answer what comes and is under way, and end.
@@ -178,6 +209,8 @@ class App:
             self._poller.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._poller
+        if self._cluster is not None:
+            await self._cluster.close()
         await self._roots.close()
         await self._gate.close()
         await self._transport.close()
@@ -188,15 +221,52 @@ class App:
             await asyncio.sleep(_LOOK)
             await self.policies.refresh()
             await self._judge_by_current_roots()
-            await self._certificate.refresh()
+            if self._certificate is not None:
+                await self._certificate.refresh()
             self._admission.close_silent()
 
+    def _view(self, credentials: Credentials) -> Source:
+        return CountedSource(RegistryClient(self._transport, credentials), self.telemetry)
+
+    async def _in_cluster(self, within: Within) -> "ClusterReplica":
+        """The cluster around, loaded only where there is one: who serves files needs no client for it."""
+        try:
+            from controller.cluster.client import ClusterClient  # noqa: PLC0415 - an extra
+            from controller.cluster.replica import ClusterReplica  # noqa: PLC0415 - as above
+        except ImportError:
+            raise Invalid(Code.NOT_INSTALLED, "the extra `cluster` (kubernetes) is not installed") from None
+        limits = self._settings.limits
+        return ClusterReplica(
+            await ClusterClient.connect(limits, within.kubeconfig),
+            within,
+            limits,
+            self.telemetry,
+            compile=self._made,
+            use=self._use,
+            certificate=self._exchange_pem,
+            own=self._own,
+            view=self._view,
+        )
+
+    async def _follow_files(self, files: CertificateFiles) -> Watched[ServingCertificate]:
+        self._exchange(ServingCertificate.load(files))
+        followed = Watched(
+            "certificate", Files(files.paths).stamp, lambda: ServingCertificate.load(files), self.telemetry, self._exchange
+        )
+        await followed.refresh()
+        return followed
+
     def _load(self) -> Snapshot:
-        documents = read_directory(self._options.policies, self._settings.limits).documents
+        folder = self._options.policies
+        documents = read_directory(folder, self._settings.limits).documents if folder else ()
+        return self._made(documents, empty=f"{folder} holds no policy")
+
+    def _made(self, documents: Sequence[Document], empty: str = "") -> Snapshot:
+        """Compile what was read; in a directory no policy at all is a mount that failed more often than a wish."""
         stamp = self._roots.stamp()
         snapshot = self._compile(documents)
-        if not snapshot.policies:  # an empty folder is a mount that failed more often than a wish to admit everything
-            raise Invalid(Code.INVALID_POLICY, f"{self._options.policies} holds no policy")
+        if not snapshot.policies and empty:
+            raise Invalid(Code.INVALID_POLICY, empty)
         self._compiled = (documents if snapshot.built_in_roots or snapshot.mirrored_roots else (), stamp)
         return snapshot
 
@@ -218,8 +288,9 @@ class App:
         except Exception:  # noqa: BLE001 - a fault of ours must not end the looking
             _LOG.exception("policies could not be compiled by the new trusted roots; what was in force stays")
             return
-        if self.policies.current is in_force:  # else newer policies came, and by newer roots
-            self.policies.current = snapshot
+        current = self.policies.current
+        if current and in_force and current.number == in_force.number:  # else newer policies came, and by newer roots
+            self.policies.put(snapshot)
             self._use(snapshot)
 
     def _use(self, snapshot: Snapshot) -> None:
@@ -240,6 +311,9 @@ class App:
         self.telemetry.loaded(snapshot.number, snapshot.fingerprint, ready, len(broken))
         fields = {"number": snapshot.number, "fingerprint": snapshot.fingerprint, "ready": ready, "broken": len(broken)}
         _LOG.info("policies loaded", extra={"fields": fields})
+
+    def _exchange_pem(self, chain: bytes, key: bytes, what: str) -> None:
+        self._exchange(ServingCertificate.of(chain, key, self._settings.client_ca_file, what))
 
     def _exchange(self, serving: ServingCertificate) -> None:
         self._context.current = serving.context

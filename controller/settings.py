@@ -171,8 +171,8 @@ class Limits(_Part):
     watched_objects: int = Field(
         default=128, description="Secrets and ConfigMaps watched by name; further ones are read every few seconds."
     )
-    namespace_timeout: Seconds = Field(
-        default=2.0, description="Asking the API server for the labels of a namespace that is not known yet."
+    object_timeout: Seconds = Field(
+        default=2.0, description="Asking the API server for one object while an admission waits."
     )
     pull_secrets: int = Field(default=32, description="Pull secrets of one pod, or of its ServiceAccount, that are read.")
     pull_secret_age: Seconds = Field(default=10.0, description="How long a pull secret is not read again.")

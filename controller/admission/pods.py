@@ -103,7 +103,8 @@ class ImageTable:
         metadata = _object(document, "metadata", "")
         spec = _object(template, "spec", pointer)
         labels = _labels(template, pointer)
-        workload = Workload(_namespace(metadata, namespace), labels, kind[1], _name(metadata))
+        place = _namespace(metadata, namespace)
+        workload = Workload(place, labels, kind[1], _name(metadata), _pull_secrets(spec), _service_account(spec))
         subjects: list[Subject] = []
         for image, where, container in _images(spec, f"{pointer}/spec"):
             if len(subjects) >= self._limit:
@@ -238,6 +239,19 @@ def _name(metadata: Mapping[str, Any]) -> str:
     if isinstance(name, str) and name:
         return name
     return f"{prefix}*" if isinstance(prefix, str) else ""
+
+
+def _pull_secrets(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names, as far as they are any: one that cannot be read only means a credential less."""
+    items = spec.get("imagePullSecrets")
+    names = (item.get("name") for item in items if isinstance(item, dict)) if isinstance(items, list) else ()
+    return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and name))
+
+
+def _service_account(spec: Mapping[str, Any]) -> str:
+    """As the API server reads it; `serviceAccount` is the old name."""
+    found = spec.get("serviceAccountName") or spec.get("serviceAccount")
+    return found if isinstance(found, str) and found else "default"
 
 
 def _tokens(pointer: str) -> tuple[str, ...]:

@@ -10,15 +10,19 @@ _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The object that names images: where it will live and the labels its pods will have.
+    """The object that names images: where it will live, the labels its pods will have, and whose credentials pull for them.
 
     `namespace` is empty for a bare image or a cluster-scoped object: selectors over namespaces then see no labels.
+    `pull_secrets` are the names that the pod spec gives, `service_account` the name whose own are added; empty where the
+    object is no pod and has no template of one.
     """
 
     namespace: str = ""
     labels: Mapping[str, str] = field(default_factory=lambda: _NONE)
     kind: str = ""
     name: str = ""
+    pull_secrets: tuple[str, ...] = ()
+    service_account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`sigward serve`: the webhook, from files and without any cluster."""
+"""`sigward serve`: the webhook, inside a cluster or from files without any."""
 
 import argparse
 import asyncio
@@ -8,6 +8,7 @@ from typing import Final
 
 from controller.app import Options
 from controller.app import run as run_app
+from controller.cluster.within import Within
 from controller.commands import exits, options
 from controller.errors import Code, Invalid
 from controller.server.tls import CertificateFiles
@@ -15,6 +16,8 @@ from controller.settings import Settings, load
 from controller.telemetry import log_to
 
 _EXAMPLES: Final = """\
+  sigward serve --config sigward.yaml --tls-secret sigward-webhook
+  sigward serve --kubeconfig ~/.kube/config --namespace sigward --tls-secret sigward-webhook
   sigward serve --policies policies/ --tls-cert tls.crt --tls-key tls.key
   sigward serve --policies policies/ --config sigward.yaml --tls-cert tls.crt --tls-key tls.key --host 127.0.0.1
   curl --cacert tls.crt --data @review.json https://localhost:8443/validate
@@ -34,14 +37,21 @@ _LARGEST_PORT: Final = 65535
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     options.describe(
-        parser, "Answer a cluster's admission requests over HTTPS, from files and without asking the cluster.", _EXAMPLES
+        parser,
+        "Answer a cluster's admission requests over HTTPS, by the policies of the cluster it runs in, or by those of a"
+        " directory and without asking any cluster.",
+        _EXAMPLES,
     )
     parser.add_argument(
-        "--policies", "--policy", type=Path, required=True, metavar="DIR", help="directory of policy files, watched"
+        "--policies", "--policy", type=Path, metavar="DIR", help="directory of policy files, watched; no cluster is asked"
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings file (YAML or JSON)")
-    parser.add_argument("--tls-cert", type=Path, required=True, metavar="FILE", help="certificate chain, PEM, watched")
-    parser.add_argument("--tls-key", type=Path, required=True, metavar="FILE", help="its private key, PEM, watched")
+    group = parser.add_argument_group("inside a cluster (without --policies)")
+    group.add_argument("--kubeconfig", type=Path, metavar="FILE", help="how to reach it (default: the pod's ServiceAccount)")
+    group.add_argument("--namespace", default="", metavar="NAME", help="where --tls-secret is (default: the pod's own)")
+    group.add_argument("--tls-secret", default="", metavar="NAME", help="Secret with tls.crt and tls.key, watched by name")
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain, PEM, watched")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key, PEM, watched")
     parser.add_argument("--host", default="0.0.0.0", help="address for admission (default: all)")  # noqa: S104 - a webhook is called from elsewhere
     parser.add_argument("--port", type=_port, default=_PORT, help=f"port for admission (default: {_PORT}; 0: any free one)")
     parser.add_argument(
@@ -63,19 +73,40 @@ def run(arguments: argparse.Namespace) -> int:
         Invalid: Settings, certificate or address cannot be used, or the policies are not there.
     """
     settings = load(arguments.config) if arguments.config else Settings()
-    if not arguments.policies.exists():
-        raise Invalid(Code.INVALID_FILE, f"{arguments.policies} is not there", field="--policies")
     served = Options(
         policies=arguments.policies,
-        certificate=CertificateFiles(arguments.tls_cert, arguments.tls_key, settings.client_ca_file),
+        certificate=_certificate(arguments, settings),
         host=arguments.host,
         port=arguments.port,
         metrics_host=arguments.metrics_host or arguments.host,
         metrics_port=arguments.metrics_port,
+        within=_within(arguments),
     )
     log_to(sys.stderr)
     asyncio.run(run_app(settings, served))
     return exits.PASS
+
+
+def _certificate(arguments: argparse.Namespace, settings: Settings) -> CertificateFiles | None:
+    """The files, or None where a Secret is named instead."""
+    named = [name for name in ("tls_cert", "tls_key") if getattr(arguments, name)]
+    if bool(arguments.tls_secret) == bool(named) or len(named) == 1:
+        expected = "--tls-cert with --tls-key, or --tls-secret"
+        raise Invalid(Code.INVALID_USAGE, "which certificate to serve is not said", field="--tls-cert", expected=expected)
+    return CertificateFiles(arguments.tls_cert, arguments.tls_key, settings.client_ca_file) if named else None
+
+
+def _within(arguments: argparse.Namespace) -> Within | None:
+    """Which cluster, or None where a directory stands for it."""
+    if arguments.policies is None:
+        return Within(arguments.kubeconfig, arguments.namespace, arguments.tls_secret)
+    if not arguments.policies.exists():
+        raise Invalid(Code.INVALID_FILE, f"{arguments.policies} is not there", field="--policies")
+    for flag in ("kubeconfig", "namespace", "tls_secret"):
+        if getattr(arguments, flag):
+            said = "means a cluster, and --policies means none"
+            raise Invalid(Code.INVALID_USAGE, said, field=f"--{flag.replace('_', '-')}")
+    return None
 
 
 def _port(text: str) -> int:

@@ -90,6 +90,14 @@ def placed(policies: Iterable[CompiledPolicy], snapshot: Snapshot, workload: Wor
     return Applicable(tuple(judged), tuple(failed), covered)
 
 
+def needs_namespace(snapshot: Snapshot, namespace: str) -> bool:
+    """Whether a policy asks for labels of this namespace, and they are not known here: whoever can asks for them first."""
+    if not namespace or namespace in snapshot.namespaces:
+        return False
+    selectors = (policy.scope.namespace_selector for policy in snapshot.policies)
+    return any(selector is not None and selector.keys - {NAME_LABEL} for selector in selectors)
+
+
 def _selected(policy: CompiledPolicy, workload: Workload) -> bool:
     scope = policy.scope
     if not policy.is_cluster and scope.namespace != workload.namespace:

@@ -6,6 +6,7 @@ Every door (a review, a command, a manifest file, a background scan) asks `Gate.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -116,6 +117,15 @@ class Gate:
         if pending:
             await asyncio.gather(*(self._judge_group(group, reports, source, deadline) for group in pending.values()))
         return tuple(report for report in reports if report is not None)
+
+    def concerns(self, subjects: Sequence[Subject], snapshot: Snapshot) -> bool:
+        """Whether a policy is about any of the images, wherever they are to run; without one nobody is asked anything."""
+        self._begin(snapshot)
+        for subject in subjects:
+            with contextlib.suppress(Invalid):  # no reference: judged without asking
+                if self._about(subject.image, snapshot)[1]:
+                    return True
+        return False
 
     async def pin(self, subjects: Sequence[Subject], source: Source, deadline: float) -> tuple[Digest | None, ...]:
         """What each subject's tag names now, None where that could not be learned. Judges nothing."""

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import fnmatch
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from controller import documents
-from controller.errors import Code, Invalid, Refused
+from controller.errors import Code, Invalid, Reason, Refused, Undecided
 from controller.reference import Repository
 from controller.registry.endpoints import registry_name
 
@@ -46,17 +47,6 @@ class Credentials(Protocol):
 
     def note(self, repository: Repository) -> str:
         """Why there may be none, for people; empty where there is nothing to say."""
-
-
-class SecretReader(Protocol):
-    """Reads pull secrets; `cluster/` implements it."""
-
-    async def docker_config(self, namespace: str, name: str) -> bytes | None:
-        """The `.dockerconfigjson` of a Secret, None where the Secret does not exist or is of another type.
-
-        Raises:
-            Undecided: The API server did not answer.
-        """
 
 
 class Anonymous:
@@ -172,51 +162,59 @@ class DockerConfigFile:
         return self._config
 
 
-class PullSecrets:
-    """The pull secrets of a pod or ServiceAccount, in order, then the controller's own credentials.
+@dataclass(frozen=True, slots=True)
+class PullSecret:
+    """What became of reading one pull secret.
 
-    A secret that is missing or cannot be parsed is passed over, as the kubelet does; one that could not be read now is not.
+    `mark` is equal for equal contents, and empty where there is none. Without a `config`, `note` says to people why there is
+    none, and `away` is set where it could not be read now, so that nobody knows which registries it is for. `size` is what
+    was read, in bytes.
+    """
+
+    mark: str
+    config: DockerConfig | None = field(default=None, repr=False)
+    note: str = ""
+    away: Reason | None = None
+    size: int = 0
+
+
+class PullSecrets:
+    """The pull secrets of a pod and its ServiceAccount, in order, then the controller's own credentials.
+
+    A secret that is missing, forbidden or cannot be parsed is passed over, as the kubelet does; one that could not be read
+    now is not.
 
     Args:
-        reader: Reads Secrets.
-        namespace: Where they are.
-        names: Which.
+        secrets: As they were read, in order.
         others: Asked last.
     """
 
-    def __init__(self, reader: SecretReader, namespace: str, names: Sequence[str], others: Credentials) -> None:
-        self._reader = reader
-        self._namespace = namespace
-        self._names = tuple(names)
+    def __init__(self, secrets: Sequence[PullSecret], others: Credentials) -> None:
+        self._secrets = tuple(secrets)
         self._others = others
-        self._configs: tuple[DockerConfig, ...] | None = None
+        marks = [secret.mark for secret in secrets if secret.mark]
+        self._own = f"secrets:{hashlib.sha256(' '.join(marks).encode()).hexdigest()[:32]};" if marks else ""
 
     @property
     def scope(self) -> str:
-        """As `Credentials.scope`."""
-        return f"secrets:{self._namespace}/{','.join(self._names)};{self._others.scope}"
+        """As `Credentials.scope`: who has the same contents sees the same, and a rotated secret is another view."""
+        return f"{self._own}{self._others.scope}"
 
     async def find(self, repository: Repository) -> Credential | None:
         """As `Credentials.find`."""
-        if self._configs is None:
-            self._configs = tuple([config for name in self._names if (config := await self._read(name))])
-        for config in self._configs:
-            credential = config.find(repository)
+        for secret in self._secrets:
+            if secret.away:
+                reason = secret.away
+                raise Undecided(reason.code, reason.message, source="the API server", found=reason.found)
+            credential = secret.config.find(repository) if secret.config else None
             if credential:
                 return credential
         return await self._others.find(repository)
 
     def note(self, repository: Repository) -> str:
         """As `Credentials.note`."""
-        return self._others.note(repository)
-
-    async def _read(self, name: str) -> DockerConfig | None:
-        raw = await self._reader.docker_config(self._namespace, name)
-        try:
-            return DockerConfig.parse(raw, f"Secret {self._namespace}/{name}") if raw is not None else None
-        except Invalid as error:
-            _log.warning("a pull secret is passed over: %s", error.reason)
-            return None
+        notes = [secret.config.note(repository) if secret.config else secret.note for secret in self._secrets]
+        return "; ".join(dict.fromkeys(note for note in (*notes, self._others.note(repository)) if note))
 
 
 def _entry(key: str, value: Any, what: str) -> _Entry | None:

@@ -22,7 +22,7 @@ from controller.admission.patch import pin
 from controller.admission.pods import ImageTable
 from controller.admission.response import MAX_MESSAGE, Answer, clean, encode
 from controller.admission.review import Envelope, Review, open_envelope, read_review
-from controller.admission.subject import Subject
+from controller.admission.subject import Subject, Workload
 from controller.cache import ByteBudget
 from controller.compile.compiled import Snapshot
 from controller.decision.report import Report, Verdict
@@ -44,6 +44,9 @@ _MAX_FIELDS: Final = 16
 class Gate(Protocol):
     """What the door asks of the pipeline."""
 
+    def concerns(self, subjects: Sequence[Subject], snapshot: Snapshot) -> bool:
+        """Whether a policy is about any of the images, wherever they are to run."""
+
     async def judge(
         self, subjects: Sequence[Subject], snapshot: Snapshot, source: Source, deadline: float
     ) -> tuple[Report, ...]:
@@ -53,11 +56,22 @@ class Gate(Protocol):
         """Each subject's digest, None where it could not be had."""
 
 
+class Surroundings(Protocol):
+    """What of the cluster around a workload its verdict needs, beside the policies."""
+
+    async def placed(self, snapshot: Snapshot, workload: Workload, deadline: float) -> Snapshot:
+        """`snapshot` with the labels of the workload's namespace, as far as they can be had."""
+
+    async def source(self, workload: Workload, deadline: float) -> Source:
+        """The registries as whoever pulls for the workload sees them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judging:
     """Everything a verdict needs. `snapshot` returns the one in force, None before the first was loaded.
 
-    `clock` gives POSIX seconds.
+    `source` sees the registries as the controller does. `around` is the cluster, where there is one. `clock` gives POSIX
+    seconds.
     """
 
     gate: Gate
@@ -68,6 +82,21 @@ class Judging:
     limits: Limits
     pins: bool
     clock: Callable[[], float] = time.time
+    around: Surroundings | None = None
+
+    async def judge(self, subjects: Sequence[Subject], snapshot: Snapshot, deadline: float) -> tuple[Report, ...]:
+        """One report per image of one object, which has one place and one set of credentials."""
+        source = self.source
+        if self.around is not None and self.gate.concerns(subjects, snapshot):
+            workload = subjects[0].workload
+            snapshot = await self.around.placed(snapshot, workload, deadline)
+            source = await self.around.source(workload, deadline)
+        return await self.gate.judge(subjects, snapshot, source, deadline)
+
+    async def pin(self, subjects: Sequence[Subject], deadline: float) -> tuple[Digest | None, ...]:
+        """Each image's digest, None where it could not be had."""
+        source = self.source if self.around is None else await self.around.source(subjects[0].workload, deadline)
+        return await self.gate.pin(subjects, source, deadline)
 
 
 @dataclass(slots=True)
@@ -167,7 +196,7 @@ class AdmissionDoor:
         snapshot = judging.snapshot()
         if snapshot is None:
             raise Undecided(Code.POLICIES_UNKNOWN, "the policies are not loaded yet")
-        exchange.reports = await judging.gate.judge(subjects, snapshot, judging.source, exchange.deadline)
+        exchange.reports = await judging.judge(subjects, snapshot, exchange.deadline)
         answer = judging.answer(exchange.reports)
         refused = any(report.verdict is Verdict.DENY for report in exchange.reports)
         if len(exchange.reports) != len(subjects) or answer.allowed is refused:
@@ -182,7 +211,7 @@ class AdmissionDoor:
         subjects = judging.table.to_judge(review)
         if not subjects:
             return Answer(allowed=True)
-        digests = await judging.gate.pin(subjects, judging.source, exchange.deadline)
+        digests = await judging.pin(subjects, exchange.deadline)
         return Answer(allowed=True, patch=pin(zip(subjects, digests, strict=True)))
 
     async def _policies(self, _: _Exchange, review: Review) -> Answer:

@@ -115,6 +115,13 @@ class Watched(Generic[T]):
         self._use(value)
         return True
 
+    def put(self, value: T) -> None:
+        """Let `value`, made from what was loaded last, be in force."""
+        self.current = value
+
+    async def close(self) -> None:
+        """Nothing to end: it only ever looked."""
+
     def _failed(self, error: Invalid, cause: Exception | None = None) -> None:
         self.error = error
         self._telemetry.reloaded(self._what, failed=True)

@@ -280,7 +280,7 @@ class TestStop:
                 await gate.wait()
                 return await judge(*arguments)
 
-            webhook.app._admission._door._judging.gate.judge = slowly  # type: ignore[method-assign, assignment]
+            webhook.app._gate.judge = slowly  # type: ignore[method-assign, assignment]
             asked = asyncio.create_task(webhook.validate(review(pod(str(image.reference)))))
             await reached.wait()
             stopping = asyncio.create_task(webhook.app.stop(wait=False))

@@ -105,12 +105,33 @@ def test_wrong_input_is_one_clear_line_and_exit_code_2(
     assert printed.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("given", [[], ["serve"], ["nonsense"], ["serve", "--port", "x"], ["serve", "--port", "70000"]])
+@pytest.mark.parametrize("given", [[], ["nonsense"], ["serve", "--port", "x"], ["serve", "--port", "70000"]])
 def test_a_wrong_command_line_is_exit_code_2(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(given)
     assert caught.value.code == 2
     assert "usage: sigward" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ([], "--tls-cert"),
+        (["--tls-cert", "a.pem"], "--tls-cert"),
+        (["--tls-cert", "a.pem", "--tls-key", "b.pem", "--tls-secret", "tls"], "--tls-cert"),
+        (["--policies", "/", "--tls-secret", "tls"], "--tls-secret"),
+        (["--policies", "/", "--tls-cert", "a.pem", "--tls-key", "b.pem", "--kubeconfig", "x"], "--kubeconfig"),
+        (["--kubeconfig", "/nowhere", "--tls-secret", "tls"], "kubeconfig /nowhere cannot be used"),
+    ],
+)
+def test_a_place_that_is_not_said_or_said_twice_is_exit_code_2(
+    given: list[str], field: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.commands.serve.log_to", lambda _: None)
+    assert main(["serve", *given]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"sigward: error: {field}")
+    assert printed.count("\n") == 1
 
 
 def test_help_imports_no_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

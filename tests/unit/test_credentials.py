@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from controller.errors import Code, Invalid, Undecided
+from controller.errors import Code, Invalid, Reason, Undecided
 from controller.reference import Repository
-from controller.registry.credentials import Anonymous, Credential, DockerConfig, DockerConfigFile, PullSecrets
+from controller.registry.credentials import Anonymous, Credential, DockerConfig, DockerConfigFile, PullSecret, PullSecrets
 
 
 def _auth(name: str, password: str = "secret") -> dict[str, str]:  # noqa: S107 - guards nothing
@@ -148,35 +148,33 @@ def test_a_missing_file_is_invalid(tmp_path: Path) -> None:
     assert caught.value.field == "dockerConfig"
 
 
-class _Secrets:
-    """Secrets of namespaces; the one named `away` cannot be read now."""
-
-    def __init__(self, **secrets: bytes) -> None:
-        self._secrets = secrets
-
-    async def docker_config(self, namespace: str, name: str) -> bytes | None:
-        if name == "away":
-            raise Undecided(Code.UNREACHABLE, "the API server did not answer", source="kubernetes")
-        return self._secrets.get(f"{namespace}_{name}")
+def _secret(mark: str, content: bytes) -> PullSecret:
+    return PullSecret(mark, DockerConfig.parse(content))
 
 
 async def test_pull_secrets_are_asked_in_order_and_the_controllers_own_last(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_bytes(_config({"c.io": _auth("own"), "a.io": _auth("own")}))
-    secrets = _Secrets(
-        shop_one=_config({"a.io": _auth("one")}), shop_two=_config({"a.io": _auth("two"), "b.io": _auth("two")})
-    )
-    view = PullSecrets(secrets, "shop", ["none", "one", "two"], DockerConfigFile(path))
+    one = _secret("1", _config({"a.io": _auth("one")}))
+    two = _secret("2", _config({"a.io": _auth("two"), "b.io": _auth("two")}))
+    none = PullSecret("", note="Secret shop/none is not there")
+    view = PullSecrets([none, one, two], DockerConfigFile(path))
     found = [await view.find(Repository(host, "x")) for host in ("a.io", "b.io", "c.io", "d.io")]
     assert [credential.username if credential else "" for credential in found] == ["one", "two", "own", ""]
-    assert view.scope != PullSecrets(secrets, "other", ["none", "one", "two"], DockerConfigFile(path)).scope
+    assert view.note(Repository("d.io", "x")) == "Secret shop/none is not there"
 
 
-async def test_a_pull_secret_that_cannot_be_parsed_is_passed_over_and_one_that_is_away_is_not() -> None:
-    secrets = _Secrets(shop_bad=b"{", shop_one=_config({"a.io": _auth("one")}))
-    credential = await PullSecrets(secrets, "shop", ["bad", "one"], Anonymous()).find(Repository("a.io", "x"))
-    assert credential
-    assert credential.username == "one"
+async def test_a_pull_secret_that_is_away_is_not_passed_over() -> None:
+    away = PullSecret("away", away=Reason(Code.UNREACHABLE, "the API server did not answer"))
     with pytest.raises(Undecided) as caught:
-        await PullSecrets(secrets, "shop", ["away", "one"], Anonymous()).find(Repository("a.io", "x"))
+        await PullSecrets([away, _secret("1", _config({"a.io": _auth("one")}))], Anonymous()).find(Repository("a.io", "x"))
     assert caught.value.reason.code is Code.UNREACHABLE
+
+
+def test_views_are_shared_exactly_where_contents_are_the_same() -> None:
+    one, again, other = (_secret(mark, _config({"a.io": _auth("one")})) for mark in ("1", "1", "2"))
+    scope = PullSecrets([one], Anonymous()).scope
+    assert scope == PullSecrets([again], Anonymous()).scope
+    assert scope not in {PullSecrets(each, Anonymous()).scope for each in ([other], [], [one, other], [other, one])}
+    assert PullSecrets([PullSecret("", note="not there")], Anonymous()).scope == Anonymous().scope
+    assert "config" not in repr(one)
