@@ -209,6 +209,8 @@ class Verified:
     `warnings` are checks that failed and that the authority was told only to report (Notary Project levels). `rests_on` are
     the public keys it was proved by, the signer's and those of its chain, as `key:sha256:<hex of SPKI>`, and its
     certificates, as `certificate:sha256:<hex of DER>`: with one of them revoked it is believed no more.
+    `made` is when it was signed (POSIX seconds), the earliest time that anybody proved; None where nothing does. `fails` is
+    set where the statement is believed and its content is not what was asked for: such a fact meets nothing.
     """
 
     digest: Digest
@@ -225,6 +227,8 @@ class Verified:
     identity: Reference | None = None
     warnings: tuple[Reason, ...] = ()
     rests_on: frozenset[str] = frozenset()
+    made: float | None = None
+    fails: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,7 @@ class Limits(_Part):
     trust_policies: int = Field(default=10_000, description="TrustPolicies of all namespaces together.")
     policies_per_namespace: int = Field(default=50, description="TrustPolicies of one namespace.")
     trust_roots: int = Field(default=100, description="TrustRoots of the cluster.")
+    sbom_components: int = Field(default=100_000, description="Components of one SBOM that are judged.")
     referenced_objects: int = Field(default=512, description="Secrets and ConfigMaps that policies name, together.")
     exceptions: int = Field(default=256, description="TrustExceptions of the cluster.")
     exception_lifetime: Seconds = Field(

@@ -10,7 +10,7 @@ from controller.errors import Reason
 from controller.evidence import Judge
 from controller.policy.selectors import Selector
 from controller.policy.trustroot import Tuf
-from controller.policy.words import Mode
+from controller.policy.words import Mode, Select
 from controller.reference import Digest, ImagePattern, Repository
 from controller.registry.discovery import Want
 from controller.roots import TrustedRoot
@@ -85,15 +85,26 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """`attestation`, and the statement half of `sbom`: one statement of one of the types, verified by one of `of`."""
+    """`attestation`, `sbom` and `provenance`: statements of one of the types, verified by one of `of`.
+
+    `judges` are those authorities, in the order of `of`, as they read what is asked of the content; empty where nothing is,
+    and the authorities themselves suffice. `select` says which of several statements must do.
+    """
 
     of: tuple[int, ...]
     predicate_types: tuple[str, ...]
+    judges: tuple[Authority, ...] = ()
+    select: Select = Select.ANY
 
 
 @dataclass(frozen=True, slots=True)
 class Sbom(Attestation):
     """`sbom`: its `formats` became predicate types; a version suffix (`…/v2.3`) of SPDX's counts as the type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance(Attestation):
+    """`provenance`: SLSA v1 or v0.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +121,7 @@ class AllowUnsigned:
     reason: str
 
 
-Rule = Signature | Attestation | Sbom | Digests | AllowUnsigned
+Rule = Signature | Attestation | Sbom | Provenance | Digests | AllowUnsigned
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +169,12 @@ class CompiledPolicy:
     broken: Reason | None = None
     each_platform: bool = False
     origin: str = ""
+
+    @property
+    def judges(self) -> tuple[Judge, ...]:
+        """Everybody who must see the evidence: each authority, and again where it reads the content of statements."""
+        readers = (one for item in self.requirements if isinstance(item.rule, Attestation) for one in item.rule.judges)
+        return tuple(authority.judge for authority in (*self.authorities, *readers))
 
     @property
     def wants(self) -> frozenset[Want]:

@@ -89,13 +89,14 @@ def _compile(
 ) -> CompiledPolicy:
     spec = resource.spec
     ceiling = CEILING[spec.mode]
+    believed = _authorities(spec, found, roots, limits, identity(document).namespace)
     return CompiledPolicy(
         id=identity(document),
         mode=spec.mode,
         scope=_scope(spec.match, identity(document).namespace, found),
         on_unavailable=min(ceiling, Effect.DENY if spec.on_unavailable is OnUnavailable.DENY else Effect.WARN),
-        authorities=_authorities(spec, found, roots, limits, identity(document).namespace),
-        requirements=compile_requirements(spec, found),
+        authorities=believed,
+        requirements=compile_requirements(spec, believed, found, limits),
         revoked=_revoked(spec),
         origin=document.origin,
         each_platform=spec.platforms is Platforms.EACH,

@@ -90,7 +90,7 @@ def checks(seen: Iterable[Opinion], wanted: Callable[[Verified], bool]) -> Itera
     for opinion in seen:
         evidence, judge = opinion.evidence, opinion.authority.judge
         facts = [fact for fact in opinion.facts if wanted(fact)]
-        reason: Reason | None = None
+        reason: Reason | None = next((fact.fails for fact in facts if fact.fails), None)
         if not facts:
             reason = _other(opinion.answer[0]) if isinstance(opinion.answer, tuple) else opinion.answer.reason
         signer = ", ".join(sorted({fact.signer.name for fact in facts}))

@@ -63,7 +63,7 @@ class _Plan:
     @property
     def judges(self) -> tuple[Judge, ...]:
         """Every authority of every policy."""
-        return tuple(authority.judge for policy in self.policies.judged for authority in policy.authorities)
+        return tuple(judge for policy in self.policies.judged for judge in policy.judges)
 
 
 @dataclass(frozen=True, slots=True)

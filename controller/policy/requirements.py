@@ -28,7 +28,6 @@ Of = Annotated[
     tuple[Name, ...],
     Field(min_length=1, max_length=64, description="Authorities that count. May be left out only with one authority."),
 ]
-MaxAge = Annotated[Age | None, LATER]
 
 
 class Signature(Part):
@@ -58,8 +57,8 @@ class Attestation(Part):
 
     predicate_type: Url = Field(description="Predicate type as a URI, or cosign's short name (slsaprovenance1, vuln, …).")
     of: Of | None = Field(default=None, description="Authorities that count. May be left out only with one authority.")
-    max_age: MaxAge = Field(default=None, description="Oldest accepted statement, by proven time.")
-    select: Annotated[Select, LATER] = Field(
+    max_age: Age | None = Field(default=None, description="Oldest accepted statement, by proven time.")
+    select: Select = Field(
         default=Select.ANY, description="Any: one statement must hold. Newest: the newest. All: every one."
     )
     validations: Annotated[tuple[Validation, ...], LATER] = Field(
@@ -70,19 +69,25 @@ class Attestation(Part):
 class PackageRules(Part):
     """Rules about packages in a bill of materials."""
 
-    deny: Annotated[tuple[Text, ...], LATER] = Field(
-        default=(), max_length=256, description="Package URLs that must not be there."
+    deny: tuple[Text, ...] = Field(
+        default=(),
+        max_length=256,
+        description="Package URLs that must not be there: all versions, `@1.2.3`, or `@>=1.0,<1.4.2`; `*` in names.",
     )
 
 
 class LicenseRules(Part):
     """Rules about licences in a bill of materials."""
 
-    deny: Annotated[tuple[Short, ...], LATER] = Field(
-        default=(), max_length=256, description="Licences that must not be there."
+    deny: tuple[Short, ...] = Field(
+        default=(),
+        max_length=256,
+        description="SPDX licences that nothing may need; `*` in names. Of `A OR B` one may be chosen.",
     )
-    allow: Annotated[tuple[Short, ...], LATER] = Field(
-        default=(), max_length=256, description="Where given, the only licences allowed."
+    allow: tuple[Short, ...] = Field(
+        default=(),
+        max_length=256,
+        description="Where given, the only SPDX licences accepted; a component without one is not.",
     )
 
 
@@ -95,8 +100,8 @@ class Sbom(Part):
     )
     packages: PackageRules = Field(default_factory=PackageRules, description="Rules about packages.")
     licenses: LicenseRules = Field(default_factory=LicenseRules, description="Rules about licences.")
-    require_supplier: Annotated[Flag, LATER] = Field(default=False, description="Every component names its supplier.")
-    max_age: MaxAge = Field(default=None, description="Oldest accepted document, by proven time.")
+    require_supplier: Flag = Field(default=False, description="Every component names its supplier.")
+    max_age: Age | None = Field(default=None, description="Oldest accepted document, by proven time.")
 
 
 class SourceRules(Part):
@@ -169,7 +174,7 @@ class Requirement(Part):
     signature: Signature | None = Field(default=None, description="The image is signed.")
     attestation: Attestation | None = Field(default=None, description="A statement about the image exists.")
     sbom: Sbom | None = Field(default=None, description="A bill of materials about the image exists.")
-    provenance: Annotated[Provenance | None, LATER] = Field(default=None, description="The image was built as it should be.")
+    provenance: Provenance | None = Field(default=None, description="The image was built as it should be.")
     vulnerabilities: Annotated[Vulnerabilities | None, LATER] = Field(
         default=None, description="A scan found nothing that counts."
     )

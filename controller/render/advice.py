@@ -40,6 +40,7 @@ _SIGN_WITH_OPENPGP: Final = Step(
 )
 _SIGNING: Final = frozenset({_SIGN, "cosign sign IMAGE"})
 
+_BUILD_AGAIN: Final = Step("build this image where the policy says, and attest that build's provenance", _ATTEST)
 _SBOM: Final = Step(
     "attest an SBOM of this digest with a key the policy trusts",
     "cosign attest --key KEY --type cyclonedx --predicate sbom.json IMAGE",
@@ -104,6 +105,17 @@ _STEPS: Final[Mapping[Code, Step]] = {
     Code.NO_EVIDENCE: _SIGN_THIS,
     Code.THRESHOLD_NOT_MET: Step("have another of the named signers sign this digest", _SIGN),
     Code.ROLE_NOT_MET: Step("have a signer of the missing role sign this digest", _SIGN),
+    Code.TOO_OLD: _ATTEST_THIS,
+    Code.WRONG_BUILDER: _BUILD_AGAIN,
+    Code.WRONG_BUILD_TYPE: _BUILD_AGAIN,
+    Code.WRONG_SOURCE: _BUILD_AGAIN,
+    Code.LEVEL_NOT_MET: _BUILD_AGAIN,
+    Code.SBOM_INCOMPLETE: Step("make a complete SBOM of this image, and attest it", _ATTEST),
+    Code.PACKAGE_DENIED: Step(
+        "build without that package, or with another version of it, and attest the new image's SBOM", _ATTEST
+    ),
+    Code.LICENSE_DENIED: Step("build without what has that licence, or have the platform team allow it"),
+    Code.SUPPLIER_MISSING: Step("make an SBOM that names every supplier, and attest it", _ATTEST),
     Code.CONTENT_CONTRADICTS: Step("make the document from this very image and attest it again", _ATTEST),
     Code.DIGEST_NOT_LISTED: Step("deploy a digest that the policy lists, or have the platform team list this one"),
     Code.UNSIGNED_ALLOWED: Step("have the image signed, then remove unsafeAllowUnsigned from the policy"),

@@ -42,7 +42,7 @@ def judge(evidence: Evidence, subject: Digest, now: float, trust: Trust, *, log_
         _check_times(found, path, now)
     said = claims.read(evidence.content, subject, trust.limits)
     until = math.inf if found.moments else ends(path, now)
-    signed_at = min((moment.time for moment in found.moments), default=None)
+    signed_at = time.earliest(found.moments)
     return Proved(path, path[-1], said, signed_at, until, (), warnings)
 
 

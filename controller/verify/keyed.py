@@ -4,7 +4,7 @@ import base64
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from controller.errors import Code, Invalid, Refused
 from controller.evidence import Envelope, Evidence, Format, Signer, Verified
@@ -22,6 +22,13 @@ _ENGINE: Final = "keyed 2"
 
 _FORMATS: Final = frozenset({Format.COSIGN_SIGNATURE, Format.COSIGN_ATTESTATION, Format.BUNDLE})
 _SHOWN: Final = 3
+
+
+class _Life(NamedTuple):
+    """Until when a signature counts, and when it was made, where that is proved (POSIX seconds)."""
+
+    until: float
+    made: float | None
 
 
 class KeyedAuthority:
@@ -91,25 +98,23 @@ class KeyedAuthority:
         if refusal and not until:
             raise refusal
         said = claims.read(evidence.content, subject, self._limits)
-        return tuple(self._fact(evidence, subject, named, said, end) for named, end in until.items())
+        return tuple(self._fact(evidence, subject, named, said, life) for named, life in until.items())
 
     def _proved(
         self, evidence: Evidence, message: Message, signers: Iterable[tuple[NamedKey, bytes]], now: float
-    ) -> tuple[dict[NamedKey, float], Refused | None]:
-        """Until when each signer's signature counts, and why the first that does not, does not."""
-        until: dict[NamedKey, float] = {}
+    ) -> tuple[dict[NamedKey, _Life], Refused | None]:
+        """How long each signer's signature counts, and why the first that does not, does not."""
+        until: dict[NamedKey, _Life] = {}
         refusal: Refused | None = None
         for named, signature in signers:
             try:
-                until[named] = self._valid_until(
-                    evidence, named, Signed(evidence.content, message, signature, named.key), now
-                )
+                until[named] = self._life(evidence, named, Signed(evidence.content, message, signature, named.key), now)
             except Refused as error:
                 refusal = refusal or error
         return until, refusal
 
-    def _valid_until(self, evidence: Evidence, named: NamedKey, signed: Signed, now: float) -> float:
-        """Until when a signature that held counts: for ever where its time is proved, else while its key may be used.
+    def _life(self, evidence: Evidence, named: NamedKey, signed: Signed, now: float) -> _Life:
+        """How long a signature that held counts: for ever where its time is proved, else while its key may be used.
 
         Raises:
             Refused: What logs and authorities prove is not enough, or is not within the key's window.
@@ -123,11 +128,12 @@ class KeyedAuthority:
                     found=f"a signature by key {named.key.fingerprint}",
                 )
             time.check((time.unproven(now),), (span,))
-            return time.earliest_end((span,))
+            return _Life(time.earliest_end((span,)), None)
         found = proofs.check(evidence.material, signed, self._root, log_required=self._log_required, limits=self._limits)
         time.check_future(found.moments, now, self._limits.clock_skew)
         time.check(found.at(now), (span,))
-        return math.inf if found.moments else time.earliest_end((span,))
+        until = math.inf if found.moments else time.earliest_end((span,))
+        return _Life(until, time.earliest(found.moments))
 
     def _signers(self, evidence: Evidence, message: Message) -> tuple[tuple[NamedKey, bytes], ...]:
         """The distinct keys that signed here, each with its signature. Hints say whom to ask first and decide nothing."""
@@ -166,7 +172,7 @@ class KeyedAuthority:
             found=signer(evidence, message),
         )
 
-    def _fact(self, evidence: Evidence, subject: Digest, named: NamedKey, said: claims.Said, until: float) -> Verified:
+    def _fact(self, evidence: Evidence, subject: Digest, named: NamedKey, said: claims.Said, life: _Life) -> Verified:
         return Verified(
             digest=subject,
             authority=self.name,
@@ -178,7 +184,8 @@ class KeyedAuthority:
             predicate_type=said.predicate_type,
             predicate=said.predicate,
             annotations=said.annotations,
-            valid_until=until,
+            valid_until=life.until,
+            made=life.made,
         )
 
 

@@ -110,6 +110,7 @@ class KeylessAuthority:
         trusted = identity.check(self._identities, who, signing.claims)
         said = claims.read(evidence.content, subject, self._limits)
         fact = self._fact(evidence, subject, (who, path), said, _valid_until(found, spans))
+        fact = replace(fact, made=time.earliest(found.moments))
         return (replace(fact, warnings=(_anybody(who),)) if trusted.is_anybody else fact,)
 
     def _certificates(self, evidence: Evidence) -> _Brought:

@@ -53,7 +53,7 @@ def judge(envelope: NotationEnvelope, subject: Digest, now: float, trust: Trust)
         moments, stamping = _timed(opened, path, now, trust)
     if not moments:  # nothing is proved but by the certificates' own windows, which end
         until = min(until, ends(path, now))
-    signed_at = min((moment.time for moment in moments), default=None)
+    signed_at = time.earliest(moments)
     return Proved(path, anchor, said, signed_at, until, stamping, warnings)
 
 

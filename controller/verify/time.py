@@ -72,6 +72,11 @@ def check_future(moments: Iterable[Moment], now: float, skew: float) -> None:
     check(moments, (Span(Window(None, now + skew), "our clock"),))
 
 
+def earliest(moments: Iterable[Moment]) -> float | None:
+    """The earliest proven time, None where nothing is proved: a later proof makes nothing younger."""
+    return min((moment.time for moment in moments), default=None)
+
+
 def earliest_end(spans: Iterable[Span]) -> float:
     """The first end of any span, infinity where none ends."""
     return min((span.window.end for span in spans if span.window.end is not None), default=float("inf"))

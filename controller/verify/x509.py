@@ -153,6 +153,7 @@ class X509Authority:
             valid_until=until,
             warnings=tuple(warnings),
             rests_on=marks(proved.path),
+            made=proved.signed_at,
         )
 
 

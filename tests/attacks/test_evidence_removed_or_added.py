@@ -58,8 +58,8 @@ def test_neither_removing_nor_adding_evidence_turns_a_no_into_a_yes() -> None:
 
 
 SOFT = {"name": "bill", "sbom": {}, "onMissing": "Warn", "onFailure": "Deny"}
-CONTRADICTING = attestation(statement(SPDX, {}, OTHER), signing_key())
-FOREIGN_BILL = attestation(statement(SPDX, {}, IMAGE), signing_key("foreign"))
+CONTRADICTING = attestation(statement(SPDX, None, OTHER), signing_key())
+FOREIGN_BILL = attestation(statement(SPDX, None, IMAGE), signing_key("foreign"))
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,20 @@ def signature(
 
 def statement(predicate_type: str, predicate: object = None, *digests: Digest, kind: str = STATEMENT_V1) -> bytes:
     about = [payloads.subject(digest) for digest in digests or (IMAGE,)]
-    return payloads.statement(about, predicate_type, {} if predicate is None else predicate, kind=kind)
+    content = (bill(predicate_type) or {}) if predicate is None else predicate
+    return payloads.statement(about, predicate_type, content, kind=kind)
+
+
+def bill(predicate_type: str, **changes: Any) -> dict[str, Any]:
+    """The smallest SBOM of a type, with one package (`changes` are more members of it); empty for other types."""
+    if predicate_type.startswith("https://cyclonedx.org"):
+        package = {"type": "library", "name": "express", "version": "4.21.2", "purl": "pkg:npm/express@4.21.2", **changes}
+        return {"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [package]}
+    if predicate_type.startswith("https://spdx.dev"):
+        ref = {"referenceType": "purl", "referenceLocator": "pkg:npm/express@4.21.2"}
+        package = {"SPDXID": "SPDXRef-1", "name": "express", "versionInfo": "4.21.2", "externalRefs": [ref], **changes}
+        return {"spdxVersion": "SPDX-2.3", "packages": [package]}
+    return {}
 
 
 def attestation(content: bytes, *signers: SigningKey, **envelope: Any) -> Evidence:

@@ -33,7 +33,7 @@ def evidence(kind: Kind) -> Evidence:
             return image_bundle(key, digest)
         case _:
             store = bundle if who == "ci" else attestation
-            return store(statement(what, {}, digest), key)
+            return store(statement(what, None, digest), key)
 
 
 def pieces(signers: tuple[str, ...]) -> st.SearchStrategy[Kind]:

@@ -101,7 +101,7 @@ def snapshot(*documents: Document, limits: Limits = LIMITS) -> Snapshot:
 
 def piece(evidence: Evidence, policies: Sequence[CompiledPolicy], digest: Digest = IMAGE) -> Piece:
     """The evidence with what every authority of the policies says of it."""
-    judges = [authority.judge for each in policies for authority in each.authorities]
+    judges = [judge for each in policies for judge in each.judges]
     return Piece(evidence, {judge.fingerprint: _answer(judge, evidence, digest) for judge in judges})
 
 

@@ -21,7 +21,11 @@ pytestmark = pytest.mark.interop
 _KEYS = [KeyType.P256, KeyType.P384, KeyType.P521, KeyType.RSA2048, KeyType.RSA4096, KeyType.ED25519]
 _STYLES = [Style.TAG, Style.BUNDLE]
 _PREDICATES = {"spdxjson": SPDX, "cyclonedx": CYCLONEDX, "slsaprovenance1": SLSA_V1}
-_PREDICATE = {"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}
+_PREDICATE = {
+    "bomFormat": "CycloneDX",
+    "specVersion": "1.6",
+    "components": [{"type": "library", "name": "a", "version": "1"}],
+}
 
 
 async def verify(cosign: Cosign, image: Image, key: SigningKey, folder: Path, *more: str) -> Outcome:

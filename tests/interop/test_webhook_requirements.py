@@ -18,9 +18,13 @@ pytestmark = pytest.mark.interop
 
 VULN: Final = "https://cosign.sigstore.dev/attestation/vuln/v1"
 OPENVEX: Final = "https://openvex.dev/ns"
+PACKAGE: Final = {"type": "library", "name": "a", "version": "1"}
 STATEMENTS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
-    "spdxjson": (SPDX, {"spdxVersion": "SPDX-2.3", "name": "web"}),
-    "cyclonedx": (CYCLONEDX, {"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}),
+    "spdxjson": (SPDX, {"spdxVersion": "SPDX-2.3", "name": "web", "packages": [{"name": "a", "versionInfo": "1"}]}),
+    "cyclonedx": (
+        CYCLONEDX,
+        {"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [PACKAGE]},
+    ),
     "slsaprovenance1": (
         SLSA_V1,
         {

@@ -27,7 +27,7 @@ from tests.interop.wire import PushedImage, Repository, push_image
 
 pytestmark = pytest.mark.interop
 
-_SBOM = {"spdxVersion": "SPDX-2.3", "name": "web"}
+_SBOM = {"spdxVersion": "SPDX-2.3", "name": "web", "packages": [{"name": "a", "versionInfo": "1"}]}
 
 
 @pytest.fixture(scope="module")

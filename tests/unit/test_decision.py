@@ -147,7 +147,7 @@ def test_annotations_are_told_as_expected_and_found() -> None:
 
 
 def attested(kind: str = SPDX, by: str = "release", about: Any = IMAGE) -> Any:
-    return attestation(statement(kind, {}, about), signing_key(by))
+    return attestation(statement(kind, None, about), signing_key(by))
 
 
 def test_a_missing_sbom_warns_by_default() -> None:

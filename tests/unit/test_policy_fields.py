@@ -22,7 +22,7 @@ from controller.registry.discovery import Gap
 from tests.fakes import notation, openpgp, rekor, sigstore
 from tests.fakes import pki as certificates
 from tests.fakes.authorities import ISSUER, SUBJECT, Holder, Identity
-from tests.fakes.evidence import IMAGE, OTHER, attestation, image_bundle, signature, statement
+from tests.fakes.evidence import IMAGE, OTHER, attestation, bill, image_bundle, signature, statement
 from tests.fakes.keys import signing_key
 from tests.fakes.pki import DAY, NOW
 from tests.fakes.policies import (
@@ -53,7 +53,7 @@ CI = (authority("release"), authority("ci"))
 
 
 def attested(kind: str, by: str = "ci", about: Any = IMAGE) -> Evidence:
-    return attestation(statement(kind, {}, about), signing_key(by))
+    return attestation(statement(kind, None, about), signing_key(by))
 
 
 def selecting(selector: dict[str, Any]) -> dict[str, Any]:
@@ -601,6 +601,127 @@ CASES |= referring(
     STAMPED,
 )
 
+SLSA_1 = "https://slsa.dev/provenance/v1"
+SHOP = "https://github.com/acme/shop"
+BUILDER = "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/generator.yml@refs/tags/v2.1.0"
+WORKFLOW = "https://actions.github.io/buildtypes/workflow/v1"
+BUILT_WELL = {
+    "buildDefinition": {
+        "buildType": WORKFLOW,
+        "externalParameters": {"workflow": {"repository": SHOP, "ref": "refs/heads/main", "path": "build.yml"}},
+    },
+    "runDetails": {"builder": {"id": BUILDER}},
+}
+MADE = attestation(statement(SLSA_1, BUILT_WELL), signing_key())
+ANY_BUILDER = ["https://github.com/**"]
+
+
+def provenance(**fields: Any) -> dict[str, Any]:
+    return spec(require=[{"name": "built", "provenance": {"builders": ANY_BUILDER, **fields}}])
+
+
+def billed(*, package: dict[str, Any] | None = None, **fields: Any) -> tuple[dict[str, Any], Evidence]:
+    """A policy about an SBOM, and one with this package."""
+    evidence = attestation(statement(SPDX, bill(SPDX, **(package or {}))), signing_key())
+    return spec(require=[{"name": "bill", "sbom": fields}]), evidence
+
+
+def about_bill(path: str, good: Any, bad: Any, code: str, package: dict[str, Any] | None = None) -> dict[str, Case]:
+    """A case for a field of `sbom`, written `packages.deny`."""
+
+    def with_(value: Any) -> dict[str, Any]:
+        *outer, last = path.split(".")
+        fields: dict[str, Any] = {last: value}
+        for name in reversed(outer):
+            fields = {name: fields}
+        return billed(**fields)[0]
+
+    evidence = billed(package=package)[1]
+    return {f"require.sbom.{path}": Case(with_(good), with_(bad), ("Allow", "Deny"), code, (evidence,))}
+
+
+CASES |= about_bill("packages.deny", ["pkg:npm/express@<4.0"], ["pkg:npm/express@<5"], "PackageDenied")
+MIT = {"licenseConcluded": "MIT OR GPL-3.0-only"}
+CASES |= about_bill("licenses.deny", ["GPL-*"], ["GPL-*", "MIT"], "LicenseDenied", MIT)
+CASES |= about_bill("licenses.allow", ["Apache-2.0", "MIT"], ["Apache-2.0"], "LicenseDenied", MIT)
+CASES |= about_bill("requireSupplier", *(False, True), "SupplierMissing")
+AGED = (sigstore.evidence(PRIVATE.sign_statement(["dsse"], content=statement(SLSA_1, BUILT_WELL))),)
+BILL_AGED = (sigstore.evidence(PRIVATE.sign_statement(["dsse"], content=statement(SPDX))),)
+
+
+def aged(kind: str, age: str, **fields: Any) -> dict[str, Any]:
+    return {**keyless(), "require": [{"name": "aged", kind: {"maxAge": age, **fields}}]}
+
+
+TWO_KINDS = {
+    **spec(authority("release"), {"name": "ci", "keyless": {"trustRoot": "private", "identities": [identity()]}}),
+}
+
+
+def selecting_statements(select: str) -> dict[str, Any]:
+    rule = {"predicateType": SLSA_1, "of": ["release", "ci"], "maxAge": "80000h", "select": select}
+    return {**TWO_KINDS, "require": [{"name": "aged", "attestation": rule}]}
+
+
+CASES |= {
+    "require.attestation.maxAge": Case(
+        aged("attestation", "80000h", predicateType=SLSA_1),
+        aged("attestation", "1h", predicateType=SLSA_1),
+        ("Allow", "Deny"),
+        "TooOld",
+        AGED,
+    ),
+    "require.sbom.maxAge": Case(aged("sbom", "80000h"), aged("sbom", "1h"), ("Allow", "Deny"), "TooOld", BILL_AGED),
+    "require.attestation.select": Case(
+        selecting_statements("Any"), selecting_statements("All"), ("Allow", "Deny"), "TooOld", (*AGED, MADE)
+    ),
+    "require.provenance": Case(
+        provenance(), provenance(builders=["https://*.example/**"]), ("Allow", "Deny"), "WrongBuilder", (MADE,)
+    ),
+    "require.provenance.of": Case(
+        spec(*CI, require=[{"name": "built", "provenance": {"builders": ANY_BUILDER, "of": ["release"]}}]),
+        spec(*CI, require=[{"name": "built", "provenance": {"builders": ANY_BUILDER, "of": ["ci"]}}]),
+        ("Allow", "Deny"),
+        "WrongKey",
+        (MADE,),
+    ),
+    "require.provenance.builders": Case(
+        provenance(), provenance(builders=["https://github.com/*"]), ("Allow", "Deny"), "WrongBuilder", (MADE,)
+    ),
+    "require.provenance.source": Case(
+        provenance(), provenance(source={"repository": f"{SHOP}-fork"}), ("Allow", "Deny"), "WrongSource", (MADE,)
+    ),
+    "require.provenance.source.repository": Case(
+        provenance(source={"repository": SHOP}),
+        provenance(source={"repository": "https://github.com/acme"}),
+        ("Allow", "Deny"),
+        "WrongSource",
+        (MADE,),
+    ),
+    "require.provenance.source.refs": Case(
+        provenance(source={"repository": SHOP, "refs": ["refs/heads/*"]}),
+        provenance(source={"repository": SHOP, "refs": ["refs/tags/*"]}),
+        ("Allow", "Deny"),
+        "WrongSource",
+        (MADE,),
+    ),
+    "require.provenance.buildTypes": Case(
+        provenance(buildTypes=[WORKFLOW]),
+        provenance(buildTypes=["https://other/*"]),
+        ("Allow", "Deny"),
+        "WrongBuildType",
+        (MADE,),
+    ),
+}
+UNKNOWN_BUILDER = {**BUILT_WELL, "runDetails": {"builder": {"id": "https://github.com/acme/own-builder"}}}
+CASES["require.provenance.level"] = Case(
+    provenance(level=1),
+    provenance(level=2),
+    ("Allow", "Deny"),
+    "LevelNotMet",
+    (attestation(statement(SLSA_1, UNKNOWN_BUILDER), signing_key()),),
+)
+
 NOT_JUDGED = {
     "authorities.keys.name": "names a key for people",
     "authorities.keyless": "is judged through its fields",
@@ -613,8 +734,8 @@ NOT_JUDGED = {
     "require.name": "names the requirement for people",
     "require.unsafeAllowUnsigned.reason": "is shown in the warning",
     "match": "is judged through its fields",
-    "require.sbom.packages": "holds only fields that are not supported yet",
-    "require.sbom.licenses": "holds only fields that are not supported yet",
+    "require.sbom.packages": "is judged through its fields",
+    "require.sbom.licenses": "is judged through its fields",
 }
 
 
@@ -655,7 +776,7 @@ def _kind_swap(path: str, where: str) -> bool:
     return parent == "require" and where.rpartition(".")[0] in {parent, *(f"require.{kind}" for kind in KINDS)}
 
 
-KINDS = ("signature", "attestation", "sbom", "digests", "unsafeAllowUnsigned")
+KINDS = ("signature", "attestation", "sbom", "provenance", "digests", "unsafeAllowUnsigned")
 
 
 def _differences(one: Any, other: Any, path: str) -> Iterator[str]:

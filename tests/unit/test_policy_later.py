@@ -16,36 +16,10 @@ LATER = [
     (spec(signatureRepositories=["registry.example.com/signatures"]), "spec.signatureRepositories"),
     (matching(matchConditions=[{"name": "prod", "expression": "true"}]), "spec.match.matchConditions"),
     (
-        with_require({"name": "a", "attestation": {"predicateType": "vuln", "of": ["ci"], "maxAge": "720h"}}),
-        "spec.require[0].attestation.maxAge",
-    ),
-    (
-        with_require({"name": "a", "attestation": {"predicateType": "vuln", "of": ["ci"], "select": "All"}}),
-        "spec.require[0].attestation.select",
-    ),
-    (
         with_require(
             {"name": "a", "attestation": {"predicateType": "vuln", "of": ["ci"], "validations": [{"expression": "true"}]}}
         ),
         "spec.require[0].attestation.validations",
-    ),
-    (
-        with_require({"name": "a", "sbom": {"of": ["ci"], "packages": {"deny": ["pkg:npm/event-stream@3.3.6"]}}}),
-        "spec.require[0].sbom.packages.deny",
-    ),
-    (
-        with_require({"name": "a", "sbom": {"of": ["ci"], "licenses": {"allow": ["MIT"]}}}),
-        "spec.require[0].sbom.licenses.allow",
-    ),
-    (
-        with_require({"name": "a", "sbom": {"of": ["ci"], "licenses": {"deny": ["MIT"]}}}),
-        "spec.require[0].sbom.licenses.deny",
-    ),
-    (with_require({"name": "a", "sbom": {"of": ["ci"], "requireSupplier": True}}), "spec.require[0].sbom.requireSupplier"),
-    (with_require({"name": "a", "sbom": {"of": ["ci"], "maxAge": "720h"}}), "spec.require[0].sbom.maxAge"),
-    (
-        with_require({"name": "a", "provenance": {"of": ["ci"], "builders": ["https://github.com/**"]}}),
-        "spec.require[0].provenance",
     ),
     (with_require({"name": "a", "vulnerabilities": {"of": ["ci"], "failOn": "High"}}), "spec.require[0].vulnerabilities"),
 ]
