@@ -166,7 +166,7 @@ class TestDocuments:
         assert code(rule(), "[" * 100_000) is Code.MALFORMED
 
     def test_components_in_components(self) -> None:
-        inner = {"type": "library", "name": "x", "version": "1", "purl": "pkg:npm/x@1"}
+        inner: dict[str, Any] = {"type": "library", "name": "x", "version": "1", "purl": "pkg:npm/x@1"}
         assert code(rule("pkg:npm/x"), bill(CYCLONEDX, components=[inner])) is Code.PACKAGE_DENIED
         for _ in range(200):
             inner = {**inner, "components": [inner]}
